@@ -138,7 +138,7 @@ class CollectPack:
         assert release.decision is not None
         record = self.stack.records.decision(release.decision)
         decision = Decision.decode(record)
-        evidence = self._evidence(release, decision)
+        evidence = self._evidence(release)
         policy = self.stack.records.policy_content(decision.policy)
         packed = io.BytesIO()
         bundle = bundles.collect(
@@ -151,7 +151,7 @@ class CollectPack:
             f"bundles/{number}.zip": packed.getvalue(),
         }
 
-    def _evidence(self, release: Release, decision: Decision) -> ImageEvidence | None:
+    def _evidence(self, release: Release) -> ImageEvidence | None:
         """Return the signatures and summaries of the image that can be read, or None if the image is gone."""
         try:
             evidence = read_evidence(self.registry, release.image)

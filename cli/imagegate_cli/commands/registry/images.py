@@ -88,7 +88,7 @@ def images(
         return _say_all(f"{stack.images.registry}/{name}" for name in islice(names, limit))
     if options["by"]:
         return _show_repositories(stack, islice(names, limit), layers=options["layers"], as_json=as_json)
-    found = _images(stack, names, options)
+    found = _images(names, options)
     if uri:
         return _say_all(one.uri(stack.images.registry) for one in islice(_without_evidence(found), limit))
     found = islice(found, limit)
@@ -115,7 +115,7 @@ def _repositories(stack: Stack, given: Sequence[str], stage: str | None) -> Iter
             yield name
 
 
-def _images(stack: Stack, names: Iterable[str], options: dict[str, Any]) -> Iterator[ListedImage]:
+def _images(names: Iterable[str], options: dict[str, Any]) -> Iterator[ListedImage]:
     from imagegate.aws.clients import client
     from imagegate_cli.inventory.stored_images import ORDERS, read_images
 

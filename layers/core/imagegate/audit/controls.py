@@ -8,7 +8,7 @@ nothing is said.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -96,10 +96,6 @@ class ControlMapping:
                 for one in raw["controls"]
             )
         )
-
-    def of_check(self, check: AuditCheck) -> Iterator[Control]:
-        """Yield the controls that the check supports."""
-        return (control for control in self.controls if check in control.checks)
 
     def weigh(self, report: AuditReport) -> list[ControlSupport]:
         """Return the results for each control."""

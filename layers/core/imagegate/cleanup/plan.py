@@ -215,7 +215,7 @@ def changes_since(plan: CleanupPlan, images: Iterable[StoredImage]) -> list[str]
     return found
 
 
-def check_steps(plan: CleanupPlan, left: Sequence[PlannedImage], selection: CleanupSelection) -> list[str]:
+def check_steps(left: Sequence[PlannedImage], selection: CleanupSelection) -> list[str]:
     """Return why steps of the plan must not be done any more, as sentences: what now keeps the images."""
     found = []
     for step in left:

@@ -70,7 +70,7 @@ class ApplyCleanup:
         if not changes:
             stage = self.planning.stage_of(plan.repository)
             left = steps_left(plan, inventory.images)
-            changes = check_steps(plan, left, self.planning.select(inventory, stage, now))
+            changes = check_steps(left, self.planning.select(inventory, stage, now))
         _refuse(plan, changes)
 
     def _check_batch(self, plan: CleanupPlan, batch: Sequence[PlannedImage]) -> None:

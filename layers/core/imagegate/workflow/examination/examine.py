@@ -92,7 +92,7 @@ class ExamineImage:
             contents = read_contents(self.images, release.image)
             contents.check_evidence(self.registry)
             leaves = contents.leaves
-            scans = [self._open(leaf, here, contents) for leaf in leaves]
+            scans = [self._open(leaf, here) for leaf in leaves]
             statuses = [scan.status for scan in scans]
             if not all(status.is_final for status in statuses):
                 ended = self._wait_end(release, leaves, is_late)
@@ -107,7 +107,7 @@ class ExamineImage:
         scanned = tuple(zip(leaves, scans, strict=True))
         return self._evaluate(policy, stage, facts, subject, scanned, wait, looks, now)
 
-    def _open(self, leaf: Descriptor, here: EcrImage, contents: Contents) -> ScanReading:
+    def _open(self, leaf: Descriptor, here: EcrImage) -> ScanReading:
         """Return the scan; for a platform of an index, only its status: all first pages together are too large."""
         image = ImageRef(here.image.repository, leaf.digest)
         if image == here.image:

@@ -115,7 +115,7 @@ class ReadFacts:
     def _platform(self, policy: Policy, stage: Stage, contents: Contents, leaf: Descriptor) -> PlatformFacts:
         manifest = contents.manifests[leaf.digest]
         config = self._config(contents, manifest)
-        base = self._base(policy, leaf, config)
+        base = self._base(policy, config)
         return PlatformFacts(
             digest=leaf.digest,
             platform=leaf.platform,
@@ -146,7 +146,7 @@ class ReadFacts:
             raise AmbiguousDocumentError(f"its config has more than {LONGEST} bytes")
         return content_of(self.registry(), repository, blob)
 
-    def _base(self, policy: Policy, leaf: Descriptor, config: ImageConfig) -> BaseImage | None:
+    def _base(self, policy: Policy, config: ImageConfig) -> BaseImage | None:
         """Return the known base image with the most layers, or None. An image is not its own base."""
         if not policy.base_stages:
             return None
