@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from typing import TextIO
 
 import click
 
@@ -27,21 +28,43 @@ class NotFoundError(CannotTellError):
 
 
 def report(error: BaseException) -> int:
-    """Print one line to stderr and return the exit code. With IMAGEGATE_DEBUG set, raise the error again."""
+    """Print one line to stderr and return the exit code. With IMAGEGATE_DEBUG set, raise the error again.
+
+    The code is the same where nobody can read the line: stderr is closed, or its disk is full.
+    """
+    if isinstance(error, BrokenPipeError):
+        # The reader of our output has closed the pipe: our answer did not arrive.
+        _discard(sys.stdout)
+        _discard(sys.stderr)
+        return CANNOT_TELL
+    is_interrupted = isinstance(error, (click.Abort, KeyboardInterrupt))
+    if os.environ.get("IMAGEGATE_DEBUG") and not is_interrupted:
+        raise error
+    try:
+        _show(error)
+    except OSError:
+        _discard(sys.stderr)
+    if is_interrupted:
+        return 130
+    return error.exit_code if isinstance(error, click.ClickException) else CANNOT_TELL
+
+
+def _show(error: BaseException) -> None:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
-        return CANNOT_TELL
-    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+    elif isinstance(error, (click.Abort, KeyboardInterrupt)):
         say("imagegate: interrupted; a release that was started goes on", err=True)
-        return 130
-    if isinstance(error, BrokenPipeError):
-        # The reader of our output has closed the pipe. Python would print an error when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    if os.environ.get("IMAGEGATE_DEBUG"):
-        raise error
-    say(f"imagegate: {one_line(explain(error), _LONGEST)}", err=True)
-    return error.exit_code if isinstance(error, click.ClickException) else CANNOT_TELL
+    else:
+        say(f"imagegate: {one_line(explain(error), _LONGEST)}", err=True)
+
+
+def _discard(stream: TextIO | None) -> None:
+    """Let all that is left in the stream go nowhere: Python would fail with it at the end, with a code of its own."""
+    if stream is None:
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def explain(error: BaseException) -> str:
@@ -74,6 +97,8 @@ def _explain_aws(error: BaseException) -> str | None:
         return f"{error}: sign in again (aws sso login)"
     if isinstance(error, (aws.ConnectionError, aws.HTTPClientError)):
         return f"{error}: {_unreachable(str(error))}"
+    if isinstance(error, ValueError) and str(error).startswith("Invalid endpoint"):
+        return f"{error}: check AWS_DEFAULT_REGION and AWS_ENDPOINT_URL"
     return str(error) if isinstance(error, aws.BotoCoreError) else None
 
 

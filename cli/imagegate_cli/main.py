@@ -10,7 +10,7 @@ import click
 
 from imagegate import __version__
 from imagegate_cli.context import CommandLine
-from imagegate_cli.faults import report
+from imagegate_cli.faults import CANNOT_TELL, report
 from imagegate_cli.output.terminal import accept_all_characters
 
 _SUMMARIES = {
@@ -90,4 +90,7 @@ def main(command_line: CommandLine | None = None) -> None:
         code = cli.main(prog_name="imagegate", standalone_mode=False, obj=command_line or CommandLine())
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort of a program
         code = report(error)
+    except SystemExit as ended:
+        # click itself ends with 1, a clear no, where the reader of our output has gone.
+        code = CANNOT_TELL if ended.code == 1 else ended.code
     sys.exit(code if isinstance(code, int) else 0)

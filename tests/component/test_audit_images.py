@@ -262,6 +262,21 @@ def test_versions_of_packages_are_compared(world: Auditing) -> None:
         assert ("image-package-prohibited" in world.failing()) is is_found
 
 
+# Documents that hide their packages from some readers, and one whose text could not be written into a report.
+READ_OTHERWISE = (
+    components("pkg:deb/debian/telnetd@1").replace(b'"components"', b'"Components"'),
+    components("pkg:deb/debian/telnetd@1").replace(b'"purl"', b'"Purl"'),
+    components("pkg:deb/debian/telnetd@1")[:-1] + b', "components": []}',
+    b'{"bomFormat": "CycloneDX", "components": {"name": "telnetd"}}',
+    b'{"bomFormat": "CycloneDX", "components": ["telnetd"]}',
+    b'{"spdxVersion": "SPDX-2.3", "packages": "telnetd"}',
+    b'{"spdxVersion": "SPDX-2.3", "packages": [{"name": "x", "externalRefs": {}}]}',
+    spdx("pkg:deb/debian/telnetd@1").replace(b'"referenceLocator"', b'"referencelocator"'),
+    spdx("pkg:deb/debian/telnetd@1").replace(b"SPDX-2.3", b"SPDX-3.0"),
+    spdx("pkg:deb/debian/telnetd@1").replace(b"@1", b"@1\\ud800"),
+)
+
+
 @pytest.mark.parametrize(
     ("content", "note", "reason"),
     [
@@ -269,6 +284,7 @@ def test_versions_of_packages_are_compared(world: Auditing) -> None:
         (b"<xml/>", "attached", "no document of CycloneDX"),
         (components("pkg:generic/log4j-core"), "attached", "whether log4j-core is <2.17.1"),
         (components(), "none for linux/arm64: it takes too long", "linux/arm64"),
+        *((content, "attached", "no document of CycloneDX") for content in READ_OTHERWISE),
     ],
 )
 def test_packages_that_nobody_knows_are_not_assessed(

@@ -421,6 +421,17 @@ def test_fifty_pages_of_findings_are_all_counted_and_none_is_kept(scans: EcrScan
     assert sum(map(len, tally.examples.values())) == 10
 
 
+def test_a_page_that_leads_to_itself_is_a_change_and_does_not_go_on_for_ever(
+    scans: EcrScans, stub: Stubber
+) -> None:
+    page = {**head("COMPLETE", {"findings": []}), "nextToken": "same"}
+    scanned_by(stub)
+    stub.add_response("describe_image_scan_findings", page, {**SCAN, "maxResults": 1000})
+    stub.add_response("describe_image_scan_findings", page, {**SCAN, "maxResults": 1000, "nextToken": "same"})
+    with pytest.raises(FindingsChangedError):
+        list(scans.read(IMAGE, PUSHED).findings)
+
+
 def test_a_page_of_an_older_scan_is_a_change_and_not_a_fault(scans: EcrScans, stub: Stubber) -> None:
     first = {**head("COMPLETE", {"findings": []}), "nextToken": "old"}
     scanned_by(stub)

@@ -17,6 +17,7 @@ from imagegate.canonical_json import canonical_json
 from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import Digest
 from imagegate_cli.evidence_pack.archive import MANIFEST
+from imagegate_cli.verification.members import write_members
 from imagegate_cli.verification.trust import of_profiles
 from tests.component.cli_gate import Result, gate
 from tests.component.test_evidence_pack import PROFILE, Auditor, auditor, forged, members_of
@@ -245,6 +246,16 @@ def test_no_name_is_there_twice_in_a_pack_or_a_bundle(auditor: Auditor, tmp_path
             with zipfile.ZipFile(other, "a") as archive:
                 archive.writestr(name, content)
             assert_refused(auditor.verify(other))
+
+
+def test_the_head_of_a_bundle_is_read_in_one_way(auditor: Auditor, tmp_path: Path) -> None:
+    """A key that is there twice says one thing to the first reader, and another to the last."""
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(members_of(auditor.pack())["bundles/0001.zip"])
+    members = members_of(path)
+    for before in (b'{"signatures": [],', b"\xef\xbb\xbf{"):
+        write_members(path, {**members, "bundle.json": members["bundle.json"].replace(b"{", before, 1)})
+        assert_refused(auditor.verify(path))
 
 
 def test_a_bundle_has_nothing_that_no_digest_names(auditor: Auditor, tmp_path: Path) -> None:

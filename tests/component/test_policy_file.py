@@ -265,6 +265,20 @@ def test_lines_are_counted_as_editors_do(before: str) -> None:
     assert faults(before + "a: b: c")[0].startswith("policy.yaml:2: not YAML: ")
 
 
+HIDING = [*"\r\x85\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"]
+
+
+@pytest.mark.parametrize("character", HIDING, ids=ascii)
+def test_nobody_reads_another_policy_than_the_parser(character: str) -> None:
+    """Behind such a character, a line that looks like a comment is a setting, or text is shown in another order."""
+    content = f"{SMALL}# was: {character}owners: {{x: team}}\r\n".encode()
+    with pytest.raises(InvalidPolicyError, match=rf"policy\.yaml:14: U\+{ord(character):04X} "):
+        parse_policy(content, today=TODAY)
+    assert parse_policy(content)  # what was accepted before stays readable
+    written = f"{SMALL}# déjà vu \u00a0\u200d\r\nowners: {{x: team}}\r\n"
+    assert parse_policy(written.encode(), today=TODAY).owners == {"x": "team"}
+
+
 def test_half_a_character_is_no_text() -> None:
     told = faults(stages('  a: {repositories: a, promote_tags: ["\\ud800"]}\n'))
     assert any(": not YAML: " in line or "half a character" in line for line in told)

@@ -29,6 +29,7 @@ from tests.fakes import NOW
 __all__ = ["gate"]
 
 FIXTURES = Path(__file__).parent / "fixtures"
+POLICY = Path(__file__).parents[2] / "layers/policy/policy.yaml"
 Words = tuple[str, ...]
 DIGEST = "sha256:" + "0" * 64
 # Values for parameters, by their names; a choice gets its first, and any other text that is required is an x.
@@ -189,12 +190,12 @@ def drain(stream: io.TextIOBase) -> None:
 def test_a_reader_that_has_gone_is_no_error(
     words: Words, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The end of the pipe is closed, as by `| head -1`; and a terminal is narrow."""
+    """The end of the pipe is closed, as by `| head -1`; and a terminal is narrow. A code of 1 would be a clear no."""
     monkeypatch.setenv("COLUMNS", "40")
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as stream:
-        assert run_into(stream, monkeypatch, *words, "--help") == 1
+        assert run_into(stream, monkeypatch, *words, "--help") == 2
         drain(stream)
     assert capsys.readouterr().err == ""
 
@@ -235,3 +236,59 @@ def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch
         assert run_into(stream, monkeypatch, "policy", "schema") == 2
         drain(stream)
     assert capsys.readouterr().err == "imagegate: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "call", [[], ["nosuch"], ["policy"], ["policy", "check", "nosuch.yaml"], ["judge", "--no"]]
+)
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_an_error_that_nobody_can_read_has_its_exit_code(
+    call: list[str], is_closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk of standard error is full, or its reader has gone: 1 would say that an image is blocked."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    full = os.open("/dev/full", os.O_WRONLY)
+    unused, used = (full, writer) if is_closed else (writer, full)
+    os.close(unused)
+    with os.fdopen(used, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert run_into(io.StringIO(), monkeypatch, *call) == 2
+        stream.flush()  # as Python does at the end, where a fault changes the exit code
+
+
+@pytest.mark.parametrize(
+    "call", [["judge", "--findings", "-", "--policy", str(POLICY)], ["policy", "check", "-"]]
+)
+def test_standard_input_that_is_closed_is_one_line(
+    call: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert run_into(io.StringIO(), monkeypatch, *call) == 2
+    assert capsys.readouterr().err == "imagegate: standard input: closed; name a file instead of -\n"
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "-7", "x", ""])
+def test_a_terminal_of_any_width_shows_the_answer(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    output = io.StringIO()
+    report = FIXTURES / "scanners/trivy.json"
+    assert run_into(output, monkeypatch, "judge", "--policy", str(POLICY), "--findings", str(report)) == 1
+    assert "BLOCK" in output.getvalue()
+
+
+@pytest.mark.parametrize(("name", "value"), [("AWS_DEFAULT_REGION", ""), ("AWS_ENDPOINT_URL", "not a URL")])
+def test_an_address_that_is_none_names_the_settings(
+    name: str, value: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "eu-central-1"}
+    for key, given in settings.items():
+        monkeypatch.setenv(f"AWS_{key}", given)
+    monkeypatch.setenv(name, value)
+    clients.forget()
+    assert run_into(io.StringIO(), monkeypatch, "list") == 2
+    clients.forget()
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert name in told
+    assert "IMAGEGATE_DEBUG" not in told

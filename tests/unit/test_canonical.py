@@ -89,6 +89,12 @@ def test_a_time_without_a_zone_is_refused(text: Any) -> None:
         parse_timestamp(text)
 
 
+@pytest.mark.parametrize("year", [1, 999, 1970, 9999])
+def test_a_time_of_any_year_reads_back_as_it_was_written(year: int) -> None:
+    moment = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert parse_timestamp(timestamp(moment)) == moment
+
+
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
 def test_a_time_outside_the_calendar_is_refused(text: Any) -> None:
     with pytest.raises(RejectedInputError):

@@ -204,6 +204,14 @@ def test_flags_and_threats_may_name_groups() -> None:
             {"tracking": {"status": "draft", "current_release_date": "2026-02-01T00:00:00Z"}},
             "the document is a draft",
         ),
+        *(
+            (
+                vulnerability({"fixed": [RPM]}),
+                {"tracking": {"status": status, "current_release_date": "2026-02-01T00:00:00Z"}},
+                "the document is a draft",
+            )
+            for status in ("Draft", "DRAFT ", "", None, 7, ["final"])
+        ),
     ],
 )
 def test_one_odd_statement_is_named_and_sets_nothing_aside(
@@ -244,6 +252,36 @@ def test_one_odd_statement_is_named_and_sets_nothing_aside(
 def test_an_unknown_qualifier_of_a_product_is_a_fault(tree: Json, fault: str) -> None:
     (one,) = statements(vulnerability({"fixed": ["p"]}), tree=tree)
     assert fault in one.fault
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("where", ["full_product_names", "branches", "relationships"])
+def test_an_id_of_several_products_takes_back_and_never_sets_aside(where: str, is_first: bool) -> None:
+    ours, other = product("p", purl="pkg:oci/shop"), product("p", purl="pkg:oci/other")
+    pair = [ours, other] if is_first else [other, ours]
+    tree: Json = {"full_product_names": [product("q", purl="pkg:oci/q"), pair[0]]}
+    if where == "full_product_names":
+        tree[where].append(pair[1])
+    elif where == "branches":
+        tree[where] = [branch("vendor", leaf(pair[1]))]
+    else:
+        tree[where] = [{**part_of("q", "q"), "full_product_name": pair[1]}]
+    assert not is_aside(document(vulnerability({"fixed": ["p"]}), tree=tree), image=SHOP)
+    (one,) = statements(vulnerability({"fixed": ["p"]}), tree=tree)
+    assert "several products with the id 'p'" in one.fault
+    tree = {"full_product_names": [product("q", purl="pkg:oci/shop"), *pair]}
+    both = vulnerability({"fixed": ["q"], "known_affected": ["p"]})
+    assert not is_aside(document(both, tree=tree), image=SHOP)
+
+
+def test_a_group_that_is_there_twice_has_what_both_have() -> None:
+    tree = {
+        "full_product_names": [product("a", purl="pkg:oci/shop"), product("b", purl="pkg:oci/b")],
+        "product_groups": [{"group_id": "g", "product_ids": ["a"]}, {"group_id": "g", "product_ids": ["b"]}],
+    }
+    flags = [{"label": "component_not_present", "group_ids": ["g"]}]
+    told = vulnerability({"known_not_affected": ["a", "b"]}, flags=flags)
+    assert not is_aside(document(told, tree=tree), image=SHOP)
 
 
 def test_a_product_without_names_takes_back_and_never_sets_aside() -> None:

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imagegate.findings.finding import Finding, Package, Severity
@@ -108,6 +108,21 @@ def test_an_update_takes_back_what_was_said_since() -> None:
     assert not is_aside(make_statement(day=5), updated)
     assert is_aside(make_statement(day=10), updated)
     assert is_aside(make_statement(day=1, last_updated="2026-01-10T00:00:00Z", **KIND), updated)
+
+
+@given(*[st.integers(1, 9)] * 2, *[st.none() | st.integers(1, 9)] * 2)
+@example(5, 5, None, 3)
+def test_a_date_more_never_makes_a_contrary_statement_older(
+    favourable: int, contrary: int, ours: int | None, theirs: int | None
+) -> None:
+    def made(day: int, updated: int | None, **more: Any) -> Json:
+        return make_statement(
+            day=day, **more, **({"last_updated": f"2026-01-0{updated}T00:00:00Z"} if updated else {})
+        )
+
+    kind, strict = made(favourable, ours), made(contrary, None, status="affected")
+    if not is_aside(kind, strict):
+        assert not is_aside(kind, made(contrary, theirs, status="affected"))
 
 
 def both(*documents: bytes) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imagegate.errors import RejectedInputError
@@ -174,6 +175,16 @@ def test_a_waiver_that_does_not_count_says_why(
     fault = waiver(**changes).fault(NOON, terms)
     assert (fault or "").startswith(says or "")
     assert (fault is None) is (says is None)
+
+
+@given(st.lists(st.sampled_from(["[", "[!", "]", "ab", "*", "?", "-"]), max_size=8).map("".join))
+@example("[!]ab]*")
+@example("[]-ab]*")
+def test_a_glob_without_a_letter_of_the_repositories_names_is_too_wide(glob: str) -> None:
+    """What matches two names that have no character in common names no letter of either."""
+    names = [letter * length for letter in "xyz" for length in (1, 2, 5)]
+    if len({name[0] for name in names if fnmatchcase(name, glob)}) > 1:
+        assert waiver(repositories=glob).scope_fault() == "covers every repository"
 
 
 @pytest.mark.parametrize("rule", WAIVABLE)

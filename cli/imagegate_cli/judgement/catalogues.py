@@ -23,8 +23,9 @@ def known_exploited(path: Path) -> frozenset[str]:
     if not isinstance(listed, list) or not listed:
         raise ScannerFileError(f"{path}: not CISA's catalogue: it has no list of vulnerabilities")
     names = [entry.get("cveID") if isinstance(entry, dict) else None for entry in listed]
-    if not all(isinstance(name, str) for name in names):
-        raise ScannerFileError(f"{path}: vulnerabilities[{names.index(None)}].cveID: missing")
+    for number, name in enumerate(names):
+        if not isinstance(name, str):
+            raise ScannerFileError(f"{path}: vulnerabilities[{number}].cveID: missing, or no text")
     return frozenset(map(str, names))
 
 
@@ -32,9 +33,9 @@ def epss_scores(path: Path) -> dict[str, float]:
     """Read FIRST's `epss_scores-….csv`, also gzipped: comment, `cve,epss,percentile`. Raise `ScannerFileError`."""
     lines = (line for line in io.StringIO(_text(path)) if not line.startswith("#"))
     rows = csv.DictReader(lines)
-    if not {"cve", "epss"} <= set(rows.fieldnames or ()):
-        raise ScannerFileError(f"{path}: not FIRST's scores: no columns cve and epss")
     try:
+        if not {"cve", "epss"} <= set(rows.fieldnames or ()):
+            raise ScannerFileError(f"{path}: not FIRST's scores: no columns cve and epss")
         return {row["cve"]: _score(row["epss"]) for row in rows}
     except (ValueError, TypeError, csv.Error) as error:
         raise ScannerFileError(f"{path}: line {rows.line_num}: {error}") from error

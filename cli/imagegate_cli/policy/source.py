@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from imagegate.policy.waiver import Waiver
 from imagegate_cli.faults import CannotTellError
+from imagegate_cli.scanners.document import read_standard_input
 
 if TYPE_CHECKING:
     from imagegate.policy.file.load import LoadedPolicy
@@ -32,7 +32,7 @@ class PolicyFile:
 def content_of(path: Path) -> bytes:
     """Return the content of the file, or of standard input for `-`. Raises `CannotTellError` if it cannot be read."""
     if str(path) == _STDIN:
-        return sys.stdin.buffer.read(_MOST)
+        return read_standard_input(_MOST)
     try:
         with path.open("rb") as file:
             return file.read(_MOST)

@@ -51,7 +51,7 @@ def content_of(path: Path, most: int | None = None) -> bytes:
     name, most = name_of(path), most or MAX_BYTES
     try:
         if str(path) == STDIN:
-            content = sys.stdin.buffer.read(most + 1)
+            content = read_standard_input(most + 1)
         else:
             if path.stat().st_size > most:
                 _refuse_size(name, most)
@@ -67,6 +67,14 @@ def content_of(path: Path, most: int | None = None) -> bytes:
 
 def _refuse_size(name: str, most: int) -> NoReturn:
     raise ScannerFileError(f"{name}: larger than {most // 1024**2} MiB")
+
+
+def read_standard_input(most: int) -> bytes:
+    """Return at most so many bytes of standard input. Raise `ScannerFileError` if it is closed."""
+    # None where the caller has closed it (`<&-`, some services): Python's documentation of `sys.stdin`.
+    if sys.stdin is None:
+        raise ScannerFileError(f"{name_of(Path(STDIN))}: closed; name a file instead of {STDIN}")
+    return sys.stdin.buffer.read(most)
 
 
 def decode(content: bytes, name: str) -> str:

@@ -17,6 +17,7 @@ from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import Descriptor, Digest
 from imagegate.policy.policy import Policy
 from imagegate.ports.records import StoredRecords
+from imagegate.strict_json import read_object
 from imagegate.workflow.examination.replay import Replay
 from imagegate_cli.faults import CannotTellError
 from imagegate_cli.verification.evidence import ImageEvidence, Piece
@@ -135,7 +136,7 @@ def read(path: Path | BinaryIO) -> Bundle:
 
 
 def _bundle(files: dict[str, bytes]) -> Bundle:
-    head = json.loads(files[_HEAD])
+    head = read_object(files[_HEAD], _HEAD)
     if head["schema"] != SCHEMA:
         raise ValueError(f"schema {head['schema']!r} is not known; is there a newer imagegate?")
     blobs: dict[Digest, bytes] = {}

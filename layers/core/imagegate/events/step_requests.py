@@ -153,5 +153,5 @@ class AuditRequest(_StepRequest, frozen=True, kw_only=True):
 
     schema_: Literal[1] = field(name="schema")
     step: AuditStep
-    run: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,80}$")]
+    run: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,80}\Z")]
     batch: AuditBatchModel | None = None

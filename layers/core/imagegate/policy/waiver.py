@@ -29,6 +29,8 @@ EVERY_PACKAGE = "*"  # every package of the one image whose digest is given
 ENDING = timedelta(days=7)
 # The letters and digits that a glob of repositories must contain at least.
 _MIN_LETTERS = 2
+# `[…]` of a glob as `fnmatch` reads it: a `]` at its beginning is one of its characters.
+_ONE_OF = re.compile(r"\[!?\]?[^\]]*\]")
 # OpenVEX specification, "Status Justifications".
 JUSTIFICATIONS = (
     "component_not_present",
@@ -176,7 +178,7 @@ def _day(moment: datetime) -> date:
 
 def _is_wide(glob: str) -> bool:
     """Return True if the glob contains hardly any letter of a repository's name."""
-    literal = re.sub(r"\[[^\]]*\]", "", glob)
+    literal = _ONE_OF.sub("", glob)
     return sum(character.isalnum() for character in literal) < _MIN_LETTERS
 
 

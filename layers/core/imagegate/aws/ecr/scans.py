@@ -123,6 +123,8 @@ class EcrScans:
                 return
             with translated({"InvalidParameterException": FindingsChangedError}, str(image)):
                 page = self._findings_page(image, maxResults=_FINDINGS_A_PAGE, nextToken=token)
+            if page.get("nextToken") == token:
+                raise FindingsChangedError(f"{image}: a page of its findings leads to itself")
 
     def _findings_page(self, image: ImageRef, **paging: Any) -> Any:
         with translated(GONE, subject=str(image)), translated(_DENIED, subject=f"{image}: {_NEEDED}"):

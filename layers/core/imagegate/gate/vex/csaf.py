@@ -32,6 +32,7 @@ _STATUSES = {
     "unknown": "under_investigation",
 }
 _NO_STATEMENT = ("recommended",)
+_PUBLISHED = ("final", "interim")  # values of document.tracking.status beside draft
 
 
 def is_document(raw: Any) -> bool:
@@ -71,7 +72,10 @@ class _Header:
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> _Header:
         tracking = mapped(document.get("tracking"))
-        fault = "the document is a draft" if tracking.get("status") == "draft" else ""
+        status = tracking.get("status")
+        fault = (
+            "" if status in _PUBLISHED else f"the document is a draft, or nobody knows: status {status!a:.40}"
+        )
         try:
             at = parse_timestamp(tracking.get("current_release_date"))
         except RejectedInputError:

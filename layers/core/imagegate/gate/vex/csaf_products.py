@@ -55,13 +55,22 @@ class ProductTree:
         self._products: dict[str, Product] = {}
         self._groups: dict[str, list[str]] = {}
         for full_name in _full_names(raw):
-            self._products[text_of(full_name, "product_id")] = _product(full_name)
+            self._add(full_name, _product(full_name))
         for relationship in map(mapped, listed(raw.get("relationships"))):
-            full_name = mapped(relationship.get("full_product_name"))
-            self._products[text_of(full_name, "product_id")] = self._related(relationship)
+            self._add(mapped(relationship.get("full_product_name")), self._related(relationship))
         for group in map(mapped, listed(raw.get("product_groups"))):
             ids = [one for one in listed(group.get("product_ids")) if isinstance(one, str)]
-            self._groups[text_of(group, "group_id")] = ids
+            group_id = text_of(group, "group_id")
+            # A group that is there twice (CSAF 2.0, test 6.1.4) has the products that both have.
+            known = self._groups.get(group_id, ids)
+            self._groups[group_id] = [one for one in ids if one in known]
+
+    def _add(self, full_name: Mapping[str, Any], product: Product) -> None:
+        """Add a product. One whose id means another product, too (CSAF 2.0, test 6.1.2), may be anything."""
+        product_id = text_of(full_name, "product_id")
+        if self._products.setdefault(product_id, product) != product:
+            fault = f"the tree has several products with the id {product_id[:60]!a}"
+            self._products[product_id] = Product(Component(), fault=fault)
 
     def product(self, product_id: Any) -> Product:
         """Return a product; one that is not in the tree may be anything, and has a fault."""

@@ -83,7 +83,7 @@ class Statement:
         if self.at != other.at:
             return self.at > max(other.at, other.updated or other.at)
         is_newer_version = self.document == other.document != "" and self.version > other.version
-        return is_newer_version or (self.updated or self.at) > (other.updated or other.at)
+        return is_newer_version or (self.updated or self.at) > max(other.at, other.updated or other.at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from imagegate.errors import InvalidPolicyError
 from imagegate.oci.image import Digest
 from imagegate.policy.file.inheritance import ExpandedPolicy, inherit
 from imagegate.policy.file.validate import baseline_of, size_fault, validate
-from imagegate.policy.file.yaml import Fault, YamlDocument, describe, read_yaml
+from imagegate.policy.file.yaml import Fault, YamlDocument, describe, misleading_faults, read_yaml
 from imagegate.policy.policy import Policy
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def load_policy(content: bytes, *, prefix: str = "", today: date | None = None) 
     day on which a new file is checked. Without it the file was accepted before, and stays readable.
     """
     document = read_yaml(content)
+    if today is not None:
+        document.faults.extend(misleading_faults(content))
     if not isinstance(document.data, dict):
         not_a_mapping = Fault(1, (), f"must be a mapping, not {describe(document.data)}")
         return LoadedPolicy(document, ExpandedPolicy({}), tuple(document.faults or [not_a_mapping]))

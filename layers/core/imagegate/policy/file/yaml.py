@@ -28,6 +28,10 @@ _LONGEST_QUOTE = 60
 # An escape can write half a surrogate pair, which no encoding can: a record with it could not be written.
 _HALF = re.compile("[\ud800-\udfff]")
 _LINE_END = re.compile(r"\r\n?|\n")
+# They end a line, and so a comment, for YAML 1.1 alone: reviewers see a comment where the parser reads settings.
+_OTHER_LINE_END = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
+# Controls that show text in another order than it is read in (CVE-2021-42574).
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -89,6 +93,20 @@ def read_yaml(content: bytes) -> YamlDocument:
     except yaml.YAMLError as error:
         document.faults.append(Fault(1, (), f"not YAML: {error}"))
     return document
+
+
+def misleading_faults(content: bytes) -> Iterator[Fault]:
+    """Yield each character because of which people read something else than the parser, with its line."""
+    text = content.decode("utf-8", "replace")
+    for form, what in (
+        (_OTHER_LINE_END, "ends a line only for some programs"),
+        (_REORDERING, "reorders text"),
+    ):
+        for match in form.finditer(text):
+            line = len(_LINE_END.findall(text, 0, match.start())) + 1
+            yield Fault(
+                line, (), f"U+{ord(match[0]):04X} {what}: take it out, so that everybody reads the same"
+            )
 
 
 class _Reader:
