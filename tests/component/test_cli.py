@@ -307,6 +307,47 @@ def test_a_pasted_registry_address_does_not_count(gate: Gate) -> None:
         assert gate.call("status", f"{registry}/shop-dev:1.0", "--json").code == 0
 
 
+OTHER_REGISTRIES = (
+    "999999999999.dkr.ecr.eu-central-1.amazonaws.com",
+    "123456789012.dkr.ecr.us-east-1.amazonaws.com",
+    "123456789012.dkr.ecr.eu-central-1.amazonaws.com.evil.example",
+    "123456789012.dkr-ecr.eu-west-1.on.aws",
+    "registry.example:5000",
+    "10.0.0.1:5000",
+)
+
+
+VERBS_OF_IMAGES = (
+    ("status",),
+    ("status", "--wait"),
+    ("judge",),
+    ("release",),
+    ("scan",),
+    ("verify",),
+    ("policy", "explain"),
+    ("decide", "approve"),
+    ("decide", "reject"),
+    ("decide", "revoke", "--reason", "x", "--yes"),
+    ("decide", "break-glass", "--reason", "x", "--expires", "1h"),
+    ("decide", "waive", "--reason", "x", "--expires", "1d", "--cve", "CVE-2026-1", "--package", "x"),
+    ("cleanup", "show"),
+)
+
+
+def test_an_image_of_another_registry_is_not_ours_of_that_name(gate: Gate) -> None:
+    """A pasted address of another account or Region gets no answer about an image that is here."""
+    image = gate.push("shop-dev", "1.0")
+    gate.released(image)
+    calls = [(*VERBS_OF_IMAGES[0], registry) for registry in OTHER_REGISTRIES]
+    calls += [(*verb, OTHER_REGISTRIES[0]) for verb in VERBS_OF_IMAGES]
+    for *verb, registry in calls:
+        name = f"@{image.digest}" if verb[0] in ("cleanup", "decide") else ":1.0"
+        result = gate.call(*verb, f"{registry}/shop-dev{name}")
+        assert result.code == 2, verb
+        assert registry in result.err, verb
+        assert "the stack is of 123456789012.dkr.ecr.eu-central-1.amazonaws.com" in result.err, verb
+
+
 def test_another_stack_is_named_by_option_orenvironment(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     _make_stack("gate-of-team-b")
     assert gate.call("--stack", "gate-of-team-b", "list").code == 0

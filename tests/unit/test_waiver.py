@@ -181,7 +181,7 @@ def test_a_waiver_that_does_not_count_says_why(
 @example("[!]ab]*")
 @example("[]-ab]*")
 def test_a_glob_without_a_letter_of_the_repositories_names_is_too_wide(glob: str) -> None:
-    """What matches two names that have no character in common names no letter of either."""
+    """A glob that matches two names without a common character has no letter of either."""
     names = [letter * length for letter in "xyz" for length in (1, 2, 5)]
     if len({name[0] for name in names if fnmatchcase(name, glob)}) > 1:
         assert waiver(repositories=glob).scope_fault() == "covers every repository"

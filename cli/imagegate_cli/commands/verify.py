@@ -228,9 +228,11 @@ def _source(command_line: CommandLine, subject: str, options: VerifyOptions) -> 
         return in_registry(subject)
     try:
         reference = RepositoryReference.parse(subject)
+        reference.check_is_in(lambda: command_line.stack.registry)
     except RejectedInputError as error:
         raise CannotTellError(
-            f"{error}; write REPOSITORY:TAG, REPOSITORY@DIGEST or the name of a bundle"
+            f"{error}; write REPOSITORY:TAG, REPOSITORY@DIGEST or the name of a bundle, or of another registry"
+            " whose gates: --profile ARN"
         ) from error
     if not reference.names_an_image:
         raise CannotTellError(f"{subject} names no image; write REPOSITORY:TAG or REPOSITORY@DIGEST")

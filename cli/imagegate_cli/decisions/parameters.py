@@ -16,7 +16,7 @@ from imagegate.oci.image import Digest
 from imagegate.policy.audit_rules import AUDITED
 from imagegate.policy.rules import WAIVABLE
 from imagegate_cli.context import now
-from imagegate_cli.reference import RepositoryReference
+from imagegate_cli.reference import RepositoryReference, check_is_here
 
 _WILDCARD = re.compile(r"[*?\[]")
 # The characters of repository names, and the wildcards.
@@ -78,10 +78,14 @@ class Scope:
     tag: str | None = None  # a waiver refuses it: a tag does not identify an image
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Parse `REPOSITORY`, a glob, or either with `@DIGEST`. Raises `RejectedInputError`."""
+    def parse(cls, text: str, context: click.Context | None = None) -> Self:
+        """Parse `REPOSITORY`, a glob, or either with `@DIGEST`. Raises `RejectedInputError`.
+
+        `context`: of a command whose stack has the images, or None.
+        """
         if not _WILDCARD.search(text):
             reference = RepositoryReference.parse(text)
+            check_is_here(reference, context)
             return cls(reference.repository, reference.digest, None if reference.digest else reference.tag)
         repositories, at, digest = text.partition("@")
         if not _REPOSITORIES.fullmatch(repositories):
@@ -106,6 +110,6 @@ class ScopeType(click.ParamType[Scope]):
         if isinstance(value, Scope):
             return value
         try:
-            return Scope.parse(value)
+            return Scope.parse(value, ctx)
         except RejectedInputError as error:
             self.fail(f"{error}; write REPOSITORY, a pattern such as 'shop-*', or REPOSITORY@DIGEST")

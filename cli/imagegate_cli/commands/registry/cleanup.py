@@ -231,6 +231,7 @@ def show(command_line: CommandLine, /, *, image: str, as_json: bool) -> None:
     from imagegate_cli.reference import RepositoryReference
 
     reference = RepositoryReference.parse(image)
+    reference.check_is_in(lambda: command_line.stack.registry)
     if reference.image is None:
         raise click.UsageError("write REPOSITORY@sha256:…")
     note = command_line.stack.cleanup.cleaned.cleaned(reference.image)

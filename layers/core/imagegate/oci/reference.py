@@ -58,7 +58,7 @@ class Reference:
 
     def is_in(self, registry: str) -> bool:
         """Return True if it is in the registry `ACCOUNT.dkr.ecr.REGION.SUFFIX`, under any of the registry's names."""
-        return self.host in _names_of(registry)
+        return self.host in names_of(registry)
 
     def is_below(self, prefix: str) -> bool:
         """Return True if whole parts of the name match: `quay.io/team` has `quay.io/team/tool`, not `quay.io/teams`."""
@@ -96,7 +96,7 @@ def _host_and_path(name: str) -> tuple[str, str]:
     return _DOCKER_HUB, name if slash else f"library/{name}"
 
 
-def _names_of(registry: str) -> frozenset[str]:
+def names_of(registry: str) -> frozenset[str]:
     """Return all names of a registry, with dual-stack and FIPS endpoints.
 
     Source: Amazon ECR user guide, "Making requests to Amazon ECR registries".
