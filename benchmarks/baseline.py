@@ -18,7 +18,7 @@ from benchmarks.reconcile import _POLICY, Cloud, SimulatedThreads
 from imagegate.aws.ecr import settings as ecr_settings
 from imagegate.baseline.plan import SettingsPlan
 from imagegate.baseline.repository_policy import GateRegistry
-from imagegate.policy.file.load import load_policy
+from imagegate.policy.file.load import parse_file
 from imagegate.workflow.settings.compare import CompareSettings
 from imagegate_cli.baseline.planning import THREADS, Planner
 
@@ -43,13 +43,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(repositories: int, rate: int = 500) -> dict[str, Any]:
     """Return the numbers of a plan for a registry of that size."""
-    loaded = load_policy(_POLICY + _BASELINE)
-    if loaded.policy is None or loaded.baseline is None:
-        raise RuntimeError(f"the policy has faults: {loaded.faults}")
     cloud = Cloud(repositories, 0, 0, rate)
     ecr_settings.client = lambda _: PlannedEcr(cloud)  # type: ignore[attr-defined, assignment]
     registry = GateRegistry(ACCOUNT, REGION, gate_roles=(f"arn:aws:iam::{ACCOUNT}:role/imagegate-promote",))
-    compare = CompareSettings(loaded.policy, loaded.baseline, registry, ecr_settings.EcrSettings())
+    compare = CompareSettings(*parse_file(_POLICY + _BASELINE), registry, ecr_settings.EcrSettings())
 
     def sleep(seconds: float) -> None:
         cloud.clock.now += seconds

@@ -74,7 +74,7 @@ else:
     if hasattr(handler, "step"):
         handler.step()
     if name == "publish_policy":
-        handler.parse_policy(bodies[".yaml"])
+        handler.parse_file(bodies[".yaml"])
     elif "s3" in services:
         from imagegate.oci.image import Digest
         wiring.records().policy(Digest.of(bodies[".yaml"]))
@@ -161,11 +161,11 @@ def _start(python: str, name: str) -> tuple[float, float]:
 def start(python: str, name: str, path: list[Path], report: str) -> str:
     """Start a function in a process of its own as a usual call does, run `report` there, and return what it prints."""
     from imagegate.oci.image import Digest
-    from imagegate.policy.file.load import parse_policy
-    from imagegate.policy.file.parsed import write_policy
+    from imagegate.policy.file.load import parse_file
+    from imagegate.policy.file.parsed import write_parsed
 
     policy = _POLICY.read_bytes()
-    parsed = write_policy(parse_policy(policy))
+    parsed = write_parsed(*parse_file(policy))
     digests = {
         "POLICY_DIGEST": str(Digest.of(policy)),
         "PARSED_POLICY": f"{Digest.of(policy)} {Digest.of(parsed)}",

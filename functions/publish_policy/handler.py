@@ -14,7 +14,7 @@ from imagegate.canonical_json import timestamp
 from imagegate.events.cloudformation import CustomResourceRequest, respond, settings_digest
 from imagegate.events.validation import parse
 from imagegate.log import log_call, log_line
-from imagegate.policy.file.load import parse_policy as parse_policy
+from imagegate.policy.file.load import parse_file
 from imagegate.settings import setting
 from imagegate.workflow.publish import PublishPolicy
 
@@ -23,7 +23,7 @@ logger = Logger(json_serializer=log_line)
 
 def publish(request: CustomResourceRequest) -> dict[str, str]:
     """Publish the policy; return the attributes of the custom resource. Raises `InvalidPolicyError`."""
-    parser = partial(parse_policy, prefix=setting("REPOSITORY_PREFIX"), today=wiring.now().date())
+    parser = partial(parse_file, prefix=setting("REPOSITORY_PREFIX"), today=wiring.now().date())
     step = PublishPolicy(records=wiring.records(), signer=wiring.signer(), scans=wiring.scans(), parse=parser)
     policy, parsed = step.run(Path(setting("POLICY_FILE")).read_bytes())
     installed_at = wiring.ledger().installed_at(wiring.now())

@@ -27,7 +27,7 @@ from imagegate.baseline.terms import (
 )
 from imagegate.errors import ImageNotFoundError
 from imagegate.lifecycle.rules import parse_lifecycle
-from imagegate.policy.file.load import load_policy, parse_baseline, parse_policy
+from imagegate.policy.file.load import parse_file
 from imagegate.workflow.settings.compare import CompareSettings
 from imagegate_cli.baseline.view import lines
 from tests.component.baselines import GATE_ROLE, Shop, check_request, document, gate, shop, statement
@@ -223,7 +223,7 @@ def test_the_alias_of_the_key_of_aws_is_no_key_of_ones_own(shop: Shop) -> None:
 
 def test_a_template_has_the_key_of_an_alias_and_without_it_is_not_compared() -> None:
     """The functions of the stack ask nobody which key an alias names."""
-    loaded = load_policy(
+    policy, baseline = parse_file(
         yaml.safe_dump(
             {
                 "version": 1,
@@ -237,11 +237,9 @@ def test_a_template_has_the_key_of_an_alias_and_without_it_is_not_compared() -> 
             }
         ).encode()
     )
-    assert loaded.policy
-    assert loaded.baseline
     registry = GateRegistry("123456789012", "eu-central-1", "aws", (GATE_ROLE,))
     settings: Any = SimpleNamespace(registry=lambda **_: FoundRegistry({}, [], None, {}, {}, (), {}))
-    compare = CompareSettings(loaded.policy, loaded.baseline, registry, settings)
+    compare = CompareSettings(policy, baseline, registry, settings)
     plan = compare.plan(REGISTRY)
     assert plan
     assert plan.is_met
@@ -457,7 +455,7 @@ def test_with_what_import_prints_there_is_nothing_to_do(shop: Shop) -> None:
 def comparison(shop: Shop) -> CompareSettings:
     content = shop.gate.policy_content
     registry = GateRegistry("123456789012", "eu-central-1", "aws", (GATE_ROLE,))
-    return CompareSettings(parse_policy(content), parse_baseline(content), registry, EcrSettings())
+    return CompareSettings(*parse_file(content), registry, EcrSettings())
 
 
 @pytest.mark.parametrize("terms", OPTIONS.values(), ids=OPTIONS)

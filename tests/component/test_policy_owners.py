@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from imagegate.policy.file.load import parse_policy
-from imagegate.policy.file.parsed import read_policy, write_policy
+from imagegate.policy.file.load import parse_file, parse_policy
+from imagegate.policy.file.parsed import read_policy, write_parsed
 from tests.component.policies import faults
 
 STAGES = "version: 1\nstages: {dev: {repositories: 'team/{app}-dev'}}\nowners:\n"
 
 
 def owner(owners: str, repository: str) -> str | None:
-    policy = parse_policy((STAGES + owners).encode())
-    assert read_policy(write_policy(policy)) == policy
+    policy, baseline = parse_file((STAGES + owners).encode())
+    assert read_policy(write_parsed(policy, baseline)) == policy
     return policy.owner_of(repository)
 
 

@@ -17,12 +17,18 @@ from imagegate.aws import clients as aws
 from imagegate.aws.records import S3Records
 from imagegate.errors import CorruptContentError, RecordNotFoundError, ThrottledError
 from imagegate.oci.image import Digest
-from imagegate.policy.file.load import parse_policy
+from imagegate.policy.file.load import parse_file, parse_policy
 from imagegate.ports.records import Records
 from tests.component.policies import SAMPLES
 
 BUCKET = "records"
-POLICY = b'version: 1\nstages:\n  dev: {repositories: "{app}-dev"}\n'
+POLICY = b"""version: 1
+stages:
+  dev: {repositories: "{app}-dev"}
+baseline:
+  stages: {dev: {tag_mutability: immutable}}
+"""
+ANOTHER = POLICY.replace(b"-dev", b"-other").replace(b"immutable", b"mutable")
 
 pytestmark = pytest.mark.usefixtures("aws_account")
 
@@ -88,35 +94,67 @@ def test_a_policy_is_read_once_per_process(bucket: Any, records: S3Records) -> N
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_the_deployed_policy_is_read_without_its_file(bucket: Any, path: Path) -> None:
-    policy = parse_policy(path.read_bytes())
-    parsed = S3Records(BUCKET).put_parsed_policy(policy)
-    read = S3Records(BUCKET, (policy.digest, parsed)).policy(policy.digest)
-    assert read == policy
-    assert list(read.stages) == list(policy.stages)
+    policy, baseline = parse_file(path.read_bytes())
+    parsed = S3Records(BUCKET).put_parsed(policy, baseline)
+    records = S3Records(BUCKET, (policy.digest, parsed))
+    assert records.policy(policy.digest) == policy
+    assert list(records.policy(policy.digest).stages) == list(policy.stages)
+    assert records.baseline(policy.digest) == baseline
+    assert list(records.baseline(policy.digest).patterns) == list(baseline.patterns)
     assert versions(bucket) == [f"policies/sha256/{parsed.hex}.msgpack"]
 
 
-def test_a_parsed_policy_that_was_altered_is_refused(bucket: Any) -> None:
-    policy = parse_policy(POLICY)
-    parsed = S3Records(BUCKET).put_parsed_policy(policy)
-    bucket.put_object(Bucket=BUCKET, Key=versions(bucket)[0], Body=b"altered")
+# What is read of a published file.
+PARTS = ("policy", "baseline")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_parsed_file_that_was_altered_is_refused(bucket: Any, part: str) -> None:
+    policy, baseline = parse_file(POLICY)
+    S3Records(BUCKET).put_policy(POLICY)
+    other = S3Records(BUCKET).put_parsed(*parse_file(ANOTHER))
+    parsed = S3Records(BUCKET).put_parsed(policy, baseline)
+    # The altered bytes are well-formed: nothing but their digest tells.
+    source = {"Bucket": BUCKET, "Key": f"policies/sha256/{other.hex}.msgpack"}
+    bucket.copy_object(Bucket=BUCKET, Key=f"policies/sha256/{parsed.hex}.msgpack", CopySource=source)
     with pytest.raises(CorruptContentError):
-        S3Records(BUCKET, (policy.digest, parsed)).policy(policy.digest)
+        getattr(S3Records(BUCKET, (policy.digest, parsed)), part)(policy.digest)
 
 
-@pytest.mark.parametrize("content", [None, b"\x80", msgspec.msgpack.encode({"digest": 1})])
-def test_without_a_parsed_policy_of_this_version_the_file_is_read(bucket: Any, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"\x80",
+        msgspec.msgpack.encode({"digest": 1}),
+        msgspec.msgpack.encode(parse_policy(ANOTHER)),  # as versions before stored it
+        msgspec.msgpack.encode([parse_policy(ANOTHER)]),
+        msgspec.msgpack.encode([None, None]),
+    ],
+)
+def test_without_a_parsed_file_of_this_version_the_file_is_read(bucket: Any, content: bytes | None) -> None:
     digest = S3Records(BUCKET).put_policy(POLICY)
     parsed = Digest.of(content or b"")
     if content is not None:
         bucket.put_object(Bucket=BUCKET, Key=f"policies/sha256/{parsed.hex}.msgpack", Body=content)
-    assert S3Records(BUCKET, (digest, parsed)).policy(digest) == parse_policy(POLICY)
+    records = S3Records(BUCKET, (digest, parsed))
+    assert (records.policy(digest), records.baseline(digest)) == parse_file(POLICY)
 
 
 def test_another_policy_than_the_deployed_one_is_read_from_its_file(bucket: Any) -> None:
-    older, deployed = POLICY + b"# older", parse_policy(POLICY)
-    records = S3Records(BUCKET, (deployed.digest, S3Records(BUCKET).put_parsed_policy(deployed)))
-    assert records.policy(records.put_policy(older)) == parse_policy(older)
+    deployed = parse_file(POLICY)
+    records = S3Records(BUCKET, (deployed[0].digest, S3Records(BUCKET).put_parsed(*deployed)))
+    for older in (POLICY + b"# older", ANOTHER):
+        digest = records.put_policy(older)
+        assert (records.policy(digest), records.baseline(digest)) == parse_file(older)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_deployed_policy_that_is_stored_nowhere_is_missing(bucket: Any, part: str) -> None:
+    digest = Digest.of(POLICY)
+    for parsed in (None, (digest, Digest.of(b"parsed"))):
+        with pytest.raises(RecordNotFoundError):
+            getattr(S3Records(BUCKET, parsed), part)(digest)
 
 
 def test_many_policies_do_not_fill_the_memory(bucket: Any, records: S3Records) -> None:

@@ -20,7 +20,7 @@ from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.errors import InvalidEventError, ThrottledError
 from imagegate.events.watched import parse_settings_call
 from imagegate.notices.message import Message
-from imagegate.policy.file.load import parse_baseline, parse_policy
+from imagegate.policy.file.load import parse_file
 from imagegate.workflow.settings.compare import CompareSettings
 from imagegate.workflow.settings.drift import WatchSettings, is_compared
 from tests.component.baselines import GATE_ROLE, MODEL, Shop, document, gate, shop, statement
@@ -61,7 +61,7 @@ class Watched:
     def watch(self) -> WatchSettings:
         content = self.shop.gate.policy_content
         registry = GateRegistry("123456789012", "eu-central-1", "aws", (GATE_ROLE,))
-        compare = CompareSettings(parse_policy(content), parse_baseline(content), registry, EcrSettings())
+        compare = CompareSettings(*parse_file(content), registry, EcrSettings())
         return WatchSettings(compare=compare, ledger=self.ledger, notifications=self.notifications)
 
     def call(self, operation: str, subject: str = "shop-dev", by: str = ANN) -> list[Message]:

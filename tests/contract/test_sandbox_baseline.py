@@ -16,7 +16,7 @@ from imagegate.aws import clients as aws
 from imagegate.aws.ecr.settings import EcrSettings
 from imagegate.baseline.plan import Change, SettingsPlan
 from imagegate.baseline.repository_policy import GateRegistry
-from imagegate.policy.file.load import load_policy
+from imagegate.policy.file.load import parse_file
 from imagegate.workflow.settings.compare import CompareSettings
 from imagegate_cli.baseline.planning import Failure, Planner
 from sandbox.settings import ACCOUNT
@@ -247,15 +247,10 @@ def test_two_appliers_at_once_end_in_one_state(shop: Shop) -> None:
     """Both see nothing of the baseline, and then change what they saw."""
     file = next(file for file in EXAMPLES if file.stem == "baseline-options")
     shop.gate.policy_content = file.read_bytes()
-    loaded = load_policy(file.read_bytes())
-    assert loaded.policy
-    assert loaded.baseline
+    parsed = parse_file(file.read_bytes())
     registry = GateRegistry(ACCOUNT, "eu-central-1", "aws", (GATE_ROLE,))
     appliers = [
-        Planner(
-            CompareSettings(loaded.policy, loaded.baseline, registry, EcrSettings()), lambda _seconds: None
-        )
-        for _ in range(2)
+        Planner(CompareSettings(*parsed, registry, EcrSettings()), lambda _seconds: None) for _ in range(2)
     ]
     names = ["(registry)", *(f"myproject-{stage}-shop" for stage in ("dev", "staging", "prod"))]
     plans = [[plan for plan in one.plans(names) if isinstance(plan, SettingsPlan)] for one in appliers]

@@ -11,12 +11,10 @@ from benchmarks.cold_start import SERVICES, start
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"boto3", "cryptography", "jinja2", "pydantic", "univers", "yaml"}
-# The rule: pages need templates, and only the functions that publish policies, and that audit by
-# their baseline, read their files. Signatures and
+# The rule: pages need templates, and only the function that publishes policies reads their files. Signatures and
 # versions are judged in calls that need them, so their libraries are loaded then.
 ALLOWED = {
     "approval_page": {"jinja2"},
-    "audit": {"pydantic", "yaml"},
     "make_board": {"jinja2"},
     "publish_policy": {"pydantic", "yaml"},
 }

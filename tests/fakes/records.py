@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from imagegate.baseline.section import RegistryBaseline
 from imagegate.errors import (
     AuthenticityError,
     CorruptContentError,
@@ -63,7 +64,7 @@ class FakeRecords:
     def put_policy(self, content: bytes) -> Digest:
         return self.put_decision(content)
 
-    def put_parsed_policy(self, policy: Policy) -> Digest:
+    def put_parsed(self, policy: Policy, baseline: RegistryBaseline) -> Digest:
         self.policies[policy.digest] = policy
         return policy.digest
 

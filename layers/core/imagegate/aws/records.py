@@ -21,6 +21,7 @@ from imagegate.oci.image import Digest
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from imagegate.baseline.section import RegistryBaseline
     from imagegate.policy.policy import Policy
 
 _EXPORT_ERRORS = {"AccessDenied": AccessRefusedError, "NoSuchKey": RecordNotFoundError}
@@ -96,10 +97,10 @@ class S3Records:
         self._put(_policy_key(digest), content, "application/yaml")
         return digest
 
-    def put_parsed_policy(self, policy: Policy) -> Digest:
-        from imagegate.policy.file.parsed import write_policy
+    def put_parsed(self, policy: Policy, baseline: RegistryBaseline) -> Digest:
+        from imagegate.policy.file.parsed import write_parsed
 
-        content = write_policy(policy)
+        content = write_parsed(policy, baseline)
         digest = Digest.of(content)
         self._put(_parsed_key(digest), content, "application/msgpack")
         return digest
@@ -109,25 +110,41 @@ class S3Records:
 
     def policy(self, digest: Digest) -> Policy:
         if digest not in self._policies:
-            policy = self._parsed_policy(digest) or self._policy_file(digest)
+            policy = self._read_parsed_policy(digest) or self._read_policy_file(digest)
             if len(self._policies) >= _CACHED_POLICIES:
                 self._policies.clear()
             self._policies[digest] = policy
         return self._policies[digest]
 
-    def _parsed_policy(self, digest: Digest) -> Policy | None:
-        """Return the policy without reading its file, or None if that is not stored for this version."""
-        if self._parsed is None or self._parsed[0] != digest:
-            return None
+    def baseline(self, digest: Digest) -> RegistryBaseline:
+        """Return the section `baseline` of a policy. Raises the same errors as `decision`."""
+        from imagegate.policy.file.parsed import read_baseline
+
+        content = self._parsed_content(digest)
+        baseline = None if content is None else read_baseline(content)
+        if baseline is not None:
+            return baseline
+        from imagegate.policy.file.load import parse_file
+
+        return parse_file(self.policy_content(digest), name=str(digest))[1]
+
+    def _read_parsed_policy(self, digest: Digest) -> Policy | None:
+        """Return the policy without its file, or None if this version has not stored what that was read as."""
         from imagegate.policy.file.parsed import read_policy
 
+        content = self._parsed_content(digest)
+        return None if content is None else read_policy(content)
+
+    def _parsed_content(self, digest: Digest) -> bytes | None:
+        """Return what a policy file was read as, or None if that is not stored: only the deployed one's is known."""
+        if self._parsed is None or self._parsed[0] != digest:
+            return None
         try:
-            content = self._get(_parsed_key(self._parsed[1]), self._parsed[1])
+            return self._get(_parsed_key(self._parsed[1]), self._parsed[1])
         except RecordNotFoundError:
             return None
-        return read_policy(content)
 
-    def _policy_file(self, digest: Digest) -> Policy:
+    def _read_policy_file(self, digest: Digest) -> Policy:
         from imagegate.policy.file.load import parse_policy
 
         return parse_policy(self.policy_content(digest), name=str(digest))

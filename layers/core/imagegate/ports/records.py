@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from imagegate.baseline.section import RegistryBaseline
     from imagegate.oci.image import Digest
     from imagegate.policy.policy import Policy
 
@@ -41,7 +42,7 @@ class Records(StoredRecords, Protocol):
 
     def put_policy(self, content: bytes) -> Digest: ...
 
-    def put_parsed_policy(self, policy: Policy) -> Digest:
+    def put_parsed(self, policy: Policy, baseline: RegistryBaseline) -> Digest:
         """Store what a policy file was read as: functions start faster from it than from the file."""
 
 

@@ -10,6 +10,7 @@ from imagegate.errors import InvalidPolicyError
 from imagegate.policy.policy import Policy, Scanner
 
 if TYPE_CHECKING:
+    from imagegate.baseline.section import RegistryBaseline
     from imagegate.oci.image import Digest
     from imagegate.ports.images import Scans
     from imagegate.ports.records import Records
@@ -21,14 +22,14 @@ class PublishPolicy:
     records: Records
     signer: Signer
     scans: Scans
-    parse: Callable[[bytes], Policy]
+    parse: Callable[[bytes], tuple[Policy, RegistryBaseline]]
 
     def run(self, content: bytes) -> tuple[Policy, Digest]:
         """Return the published policy, and the digest of what its file was read as.
 
         Raises `InvalidPolicyError`: the deployment fails, and the old policy stays.
         """
-        policy = self.parse(content)
+        policy, baseline = self.parse(content)
         if policy.scanner is Scanner.ENHANCED and self.scans.scanner() is not Scanner.ENHANCED:
             raise InvalidPolicyError(
                 "scanner: the policy needs enhanced scanning, and this registry has basic scanning: its rules "
@@ -37,4 +38,4 @@ class PublishPolicy:
         self.records.put_policy(content)
         for stage in policy.stages:
             self.signer.make_profile(stage)
-        return policy, self.records.put_parsed_policy(policy)
+        return policy, self.records.put_parsed(policy, baseline)

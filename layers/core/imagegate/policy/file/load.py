@@ -50,17 +50,26 @@ def parse_policy(content: bytes, *, prefix: str = "", name: str = FILE, today: d
     """
     loaded = load_policy(content, prefix=prefix, today=today)
     if loaded.policy is None:
-        raise InvalidPolicyError(*(f"{name}:{fault.line}: {fault}" for fault in loaded.faults))
+        raise _refusal(loaded, name)
     return loaded.policy
 
 
-def parse_baseline(content: bytes) -> RegistryBaseline:
-    """Return the section `baseline` of a policy file that was accepted before. Raises `InvalidPolicyError`."""
-    loaded = load_policy(content)
-    baseline = loaded.baseline
-    if baseline is None:
-        raise InvalidPolicyError(*(f"{FILE}:{fault.line}: {fault}" for fault in loaded.faults))
-    return baseline
+def parse_file(
+    content: bytes, *, prefix: str = "", name: str = FILE, today: date | None = None
+) -> tuple[Policy, RegistryBaseline]:
+    """Return the policy and its section `baseline`, which is empty if the file has none.
+
+    The arguments and errors are those of `parse_policy`.
+    """
+    loaded = load_policy(content, prefix=prefix, today=today)
+    policy, baseline = loaded.policy, loaded.baseline
+    if policy is None or baseline is None:
+        raise _refusal(loaded, name)
+    return policy, baseline
+
+
+def _refusal(loaded: LoadedPolicy, name: str) -> InvalidPolicyError:
+    return InvalidPolicyError(*(f"{name}:{fault.line}: {fault}" for fault in loaded.faults))
 
 
 def load_policy(content: bytes, *, prefix: str = "", today: date | None = None) -> LoadedPolicy:
