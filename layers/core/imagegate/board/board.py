@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from imagegate.board import release_facts
 from imagegate.canonical_json import timestamp
 from imagegate.findings.finding import Severity
+from imagegate.risk.risk import RiskState
 
 if TYPE_CHECKING:
     from imagegate.board.next_step import NextStep
@@ -48,6 +49,11 @@ class StageImage:
         others = sum(self.counts.values()) - sum(number for number, _ in grave)
         named = [*grave, (others, "other" if others == 1 else "others")]
         return ", ".join(f"{number} {name}" for number, name in named if number) or "no findings"
+
+    @property
+    def is_watched(self) -> bool:
+        risk = self.status.risk
+        return risk is None or risk.state is not RiskState.NOT_WATCHED
 
     def as_json(self, now: datetime) -> dict[str, Any]:
         counts = {str(name): number for name, number in sorted(self.counts.items())} if self.counts else {}
