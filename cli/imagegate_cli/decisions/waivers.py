@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 
 from imagegate.canonical_json import parse_timestamp
 from imagegate.policy.waiver import Waiver
-from imagegate.text import counted
+from imagegate.text import counted, list_some
 from imagegate_cli.context import now
 from imagegate_cli.decisions.parameters import Scope
 from imagegate_cli.output.screen import Text, labelled, plain_table
@@ -196,6 +196,5 @@ def _answer(one: ImportedWaiver) -> str:
 def _unused(statements: Sequence[Statement]) -> Iterator[RenderableType]:
     for status in dict.fromkeys(statement.status for statement in statements):
         names = list(dict.fromkeys(one.vulnerability for one in statements if one.status == status))
-        more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-        line = f"{status.replace('_', ' ')}, and so not waived: {', '.join(names[:_MOST])}{more}"
+        line = f"{status.replace('_', ' ')}, and so not waived: {list_some(names[:_MOST], len(names))}"
         yield Text(line, style="dim")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.release.release import Outcome, Release
@@ -62,7 +61,7 @@ def _newest(judged: Iterable[Release]) -> dict[tuple[str, str], Release]:
     newest: dict[tuple[str, str], Release] = {}
     for release in judged:
         for line in _lines(release):
-            if line not in newest or _pushed(release) > _pushed(newest[line]):
+            if line not in newest or release.arrived_at > newest[line].arrived_at:
                 newest[line] = release
     return newest
 
@@ -70,7 +69,3 @@ def _newest(judged: Iterable[Release]) -> dict[tuple[str, str], Release]:
 def _lines(release: Release) -> list[tuple[str, str]]:
     """Return the lines of development that the image belongs to: repository and tag pattern."""
     return [(release.image.repository, pattern_of(tag)) for tag in sorted(release.tags)]
-
-
-def _pushed(release: Release) -> datetime:
-    return release.pushed_at or release.started_at

@@ -51,7 +51,8 @@ class OutdatedBase:
     @property
     def row(self) -> tuple[str, str, str, str]:
         """The base, its successor, the number of findings that a rebuild removes, and the images."""
-        return _name(self.base), _name(self.newer), str(self.removes), ", ".join(map(facts.name, self.images))
+        base, newer = (one.image.name(one.tags) for one in (self.base, self.newer))
+        return base, newer, str(self.removes), ", ".join(map(facts.name, self.images))
 
 
 def find_outdated_bases(stack: Stack) -> list[OutdatedBase]:
@@ -87,7 +88,3 @@ def _compare(stack: Stack, base: BaseImage, releases: Sequence[Release]) -> Outd
     except RecordNotFoundError:
         gone = frozenset()
     return OutdatedBase(base, newer, tuple(releases), len(gone))
-
-
-def _name(base: BaseImage) -> str:
-    return f"{base.image.repository}:{base.tags[0]}" if base.tags else str(base.image)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from imagegate.text import list_some
 from imagegate_cli.scanners.document import ScannerFileError, load, name_of
 from imagegate_cli.scanners.fields import MalformedError
 from imagegate_cli.scanners.report import ScannerReport
@@ -55,6 +56,5 @@ def describe(document: Any) -> str:
     """Describe in a few words what a document has instead."""
     if isinstance(document, dict):
         keys = [ascii(key)[1:-1][:40] for key in document]
-        more = f" and {len(keys) - _KEYS_SHOWN} more" if len(keys) > _KEYS_SHOWN else ""
-        return f"it has {', '.join(keys[:_KEYS_SHOWN]) or 'nothing in it'}{more}"
+        return f"it has {list_some(keys[:_KEYS_SHOWN], len(keys)) or 'nothing in it'}"
     return "it is a list" if isinstance(document, list) else "it is no JSON object"

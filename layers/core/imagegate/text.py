@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,6 +52,12 @@ def counted(number: int, noun: str) -> str:
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return f"{number} {noun[:-1]}ies"
     return f"{number} {noun}es" if noun.endswith(("x", "s")) else f"{number} {noun}s"
+
+
+def list_some(shown: Sequence[str], number: int) -> str:
+    """Return the texts and how many more there are: `a, b and 7 more`. `number`: of all, shown or not."""
+    rest = number - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
 
 
 def subject_line(text: str) -> str:

@@ -16,6 +16,7 @@ from imagegate.board.status import ImageState, ImageStatus
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, Release
 from imagegate.risk.risk import RiskState
+from imagegate.text import list_some
 from imagegate_cli.commands.releases.status import show_many, show_states
 from imagegate_cli.context import CommandLine, now
 from imagegate_cli.durations import PeriodType
@@ -226,9 +227,8 @@ def _tell_not_watched(stack: Stack, wanted: Filter) -> None:
     """Name the images in use that no scanner looks at: a new vulnerability in them would not be noticed."""
     unwatched = _risky(stack, RiskState.NOT_WATCHED, wanted)
     if unwatched:
-        names = ", ".join(map(facts.name, unwatched[:_BATCH]))
-        more = f" and {len(unwatched) - _BATCH} more" if len(unwatched) > _BATCH else ""
-        say(f"not watched by any scanner, so their risk is not known: {names}{more}", err=True)
+        names = list_some([facts.name(one) for one in unwatched[:_BATCH]], len(unwatched))
+        say(f"not watched by any scanner, so their risk is not known: {names}", err=True)
 
 
 def _current(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:

@@ -64,8 +64,7 @@ class ApprovalView:
 
     @property
     def name(self) -> str:
-        image, tags = self.release.image, sorted(self.release.tags)
-        return f"{image.repository}:{tags[0]}" if tags else f"{image.repository}@{image.digest.short}"
+        return self.release.image.short_name(self.release.tags)
 
     def command(self, choice: Choice) -> str:
         """Return the command that decides with the identity of the person who runs it."""

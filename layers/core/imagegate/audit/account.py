@@ -14,6 +14,7 @@ from imagegate.audit.checks import CATALOGUE
 from imagegate.audit.finding import AdvisedRemedy, AuditedResource, AuditFinding, ResourceKind
 from imagegate.audit.report import CheckOutcome, CheckPassed, NotAssessed
 from imagegate.policy.policy import Entry
+from imagegate.text import list_some
 
 if TYPE_CHECKING:
     from imagegate.baseline.repository_policy import GateRegistry
@@ -148,11 +149,10 @@ def _power(power: WhoMay, registry: GateRegistry) -> CheckOutcome:
         ResourceKind.REPOSITORY, home + power.repository, power.repository, stage=power.stage
     )
     limit = _FEW.get(power.check, 0)
-    named = ", ".join(power.others[:_MOST_NAMED])
-    more = f" and {len(power.others) - _MOST_NAMED} more" if len(power.others) > _MOST_NAMED else ""
+    named = list_some(power.others[:_MOST_NAMED], len(power.others))
     command = _SEE.format(action=power.action, repository=power.repository)
     remedy = AdvisedRemedy("take the permission away, or let the boundary of the baseline do it", command)
-    return _result(power.check, resource, f"{named}{more}" if len(power.others) > limit else "", remedy)
+    return _result(power.check, resource, named if len(power.others) > limit else "", remedy)
 
 
 def _result(check: str, resource: AuditedResource, fault: str, remedy: AdvisedRemedy) -> CheckOutcome:

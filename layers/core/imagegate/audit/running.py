@@ -11,6 +11,7 @@ from imagegate.audit.registry_settings import registry_resource
 from imagegate.audit.report import CheckOutcome, CheckPassed, NotAssessed
 from imagegate.deployment.check import DeploymentRule, Guarded, find_gate
 from imagegate.oci.reference import Container
+from imagegate.text import list_some
 
 if TYPE_CHECKING:
     from imagegate.baseline.repository_policy import GateRegistry
@@ -43,11 +44,10 @@ def check_running(
             yield CheckPassed(_FOREIGN)
             continue
         who = list(dict.fromkeys(users[name]))
-        more = f" and {len(who) - _MOST_NAMED} more" if len(who) > _MOST_NAMED else ""
         yield AuditFinding(
             check=_FOREIGN,
             resource=AuditedResource(ResourceKind.IMAGE, name),
-            detail=f"{ruling.why}; it is used by {', '.join(who[:_MOST_NAMED])}{more}",
+            detail=f"{ruling.why}; it is used by {list_some(who[:_MOST_NAMED], len(who))}",
             remedy=AdvisedRemedy(" ".join(ruling.todo), f"imagegate release --import {name}"),
         )
     for cluster in clusters:

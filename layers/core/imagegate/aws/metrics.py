@@ -53,7 +53,7 @@ def emit_verdict(release: Release, now: datetime) -> None:
     if release.criticals is not None:
         _emit(Metric.CRITICALS, release.criticals, stage=release.stage)
     _emit(Metric.SCAN_WAIT, _seconds(now - release.started_at), stage=release.stage)
-    _emit(Metric.PUSH_TO_VERDICT, _seconds(now - _pushed_at(release)), stage=release.stage)
+    _emit(Metric.PUSH_TO_VERDICT, _seconds(now - release.arrived_at), stage=release.stage)
 
 
 def emit_ending(release: Release, now: datetime) -> None:
@@ -62,7 +62,7 @@ def emit_ending(release: Release, now: datetime) -> None:
     if release.outcome is Outcome.RELEASED:
         _emit(Metric.SIGNED, int(release.signature is not None), stage=release.stage)
     if release.promotion and release.reason is StartReason.PUSH:
-        _emit(Metric.PUSH_TO_PROMOTION, _seconds(now - _pushed_at(release)), stage=release.stage)
+        _emit(Metric.PUSH_TO_PROMOTION, _seconds(now - release.arrived_at), stage=release.stage)
 
 
 def emit_waits(scan: timedelta, approvals: int, approval: timedelta) -> None:
@@ -114,10 +114,6 @@ _TIMES = (
 )
 _WAITS = (Metric.OLDEST_WAIT, Metric.OLDEST_APPROVAL, Metric.CANARY_WAIT)
 _UNITS = {**dict.fromkeys((*_TIMES, *_WAITS), MetricUnit.Seconds), Metric.STORED_BYTES: MetricUnit.Bytes}
-
-
-def _pushed_at(release: Release) -> datetime:
-    return release.pushed_at or release.started_at
 
 
 def _seconds(span: timedelta) -> float:

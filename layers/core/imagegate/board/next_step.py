@@ -10,7 +10,6 @@ from imagegate.board.status import ImageState
 if TYPE_CHECKING:
     from imagegate.board.board import BoardCell, StageImage
     from imagegate.board.status import ImageStatus
-    from imagegate.release.release import Release
     from imagegate.risk.risk import NewerRelease
 
 # The states in which somebody must act, the most urgent first. In all others the gate goes on by itself, or is done.
@@ -110,7 +109,7 @@ def _who(status: ImageStatus, owner: str | None) -> str:
 
 def _action(status: ImageStatus, cell: BoardCell, application: str, change: str) -> tuple[str, str]:
     """Return what to do as a sentence, and the command for it."""
-    name = _reference(status.release)
+    name = status.release.image.name(status.release.tags)
     match status.state:
         case ImageState.REVOKED:
             if not cell.before:
@@ -151,9 +150,3 @@ def _leave_risk(status: ImageStatus, name: str) -> tuple[str, str]:
             f'imagegate decide approve {newer.name} --reason "…"',
         )
     return f"{newer.name} does not have it: deploy it.", f"imagegate status {newer.name}"
-
-
-def _reference(release: Release) -> str:
-    tags = sorted(release.tags)
-    image = release.image
-    return f"{image.repository}:{tags[0]}" if tags else str(image)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from imagegate.oci.image import Descriptor, Digest, ImageRef
+from imagegate.text import list_some
 
 _MAX_NAMED = 3  # platforms in one line
 
@@ -68,9 +69,9 @@ def describe_sbom(
 ) -> str:
     """Return the note for people, in one line. `attached`: how many SBOMs the release attached itself."""
     if missing:
-        names = ", ".join(leaf.platform or leaf.digest.short for leaf in missing[:_MAX_NAMED])
-        more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
-        return f"none{f' for {names}{more}' if missing[0].digest != image.digest else ''}: {why}"
+        shown = [leaf.platform or leaf.digest.short for leaf in missing[:_MAX_NAMED]]
+        names = list_some(shown, len(missing))
+        return f"none{f' for {names}' if missing[0].digest != image.digest else ''}: {why}"
     if not attached:
         return "was there before, and is kept"
     if len(platforms) == 1:

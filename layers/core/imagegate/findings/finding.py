@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from imagegate.text import counted
+from imagegate.text import counted, list_some
 
 # A message names so many findings of one severity, and counts the rest.
 EXAMPLES = 5
@@ -154,5 +154,4 @@ class FindingCounts:
     def named(self, severity: Severity) -> str:
         """Return the examples as text: `CVE-1 (openssl 3.0), CVE-2 (zlib 1.2) and 7 more`."""
         examples = self.examples.get(severity, [])
-        rest = self.counts.get(severity, 0) - len(examples)
-        return ", ".join(map(str, examples)) + (f" and {rest} more" if rest > 0 else "")
+        return list_some([str(example) for example in examples], self.counts.get(severity, 0))

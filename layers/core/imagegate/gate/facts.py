@@ -25,8 +25,7 @@ class BaseImage:
     tags: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        tag = f":{self.tags[0]}" if self.tags else f"@{self.image.digest.short}"
-        return self.image.repository + tag
+        return self.image.short_name(self.tags)
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -32,7 +32,7 @@ from imagegate.policy.rules import (
     active,
     rule_of,
 )
-from imagegate.text import counted
+from imagegate.text import counted, list_some
 
 if TYPE_CHECKING:
     from imagegate.gate.tally import FindingTally
@@ -209,18 +209,13 @@ def _judge_single_findings(stage: Stage, scan: PlatformScan) -> Iterator[Reason]
     ):
         number = tally.violations.get(name, 0)
         if rule and number:
-            examples = _list_examples(tally.examples_of[name], number)
+            examples = list_some(tally.examples_of[name], number)
             yield Reason(name, scan.label(f"{what}: {examples}"), rule.action)
     rule = active(stage.findings.prohibited)
     if rule and tally.incomparable:
         examples = ", ".join(tally.incomparable)
         message = f"it is not known whether a prohibited version is there: {examples}"
         yield Reason(PROHIBITED, scan.label(message), rule.action, is_unknown=True)
-
-
-def _list_examples(examples: list[str], number: int) -> str:
-    rest = number - len(examples)
-    return ", ".join(examples) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _over_limit(stage: Stage, scan: PlatformScan) -> Iterator[Reason]:
@@ -231,7 +226,7 @@ def _over_limit(stage: Stage, scan: PlatformScan) -> Iterator[Reason]:
     for kind, rule in RULES_OF_KINDS.items():
         number = scan.tally.violations.get(rule, 0)
         if (limit := limits.get(rule)) is not None and number > limit.value:
-            examples = _list_examples(scan.tally.examples_of[rule], number)
+            examples = list_some(scan.tally.examples_of[rule], number)
             message = f"{kind.counted(number)} (at most {limit.value}): {examples}"
             yield Reason(rule, scan.label(message), limit.action)
 

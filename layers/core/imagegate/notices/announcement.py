@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from imagegate.notices.message import TEXT_LIMIT, Message, aligned, image_name
+from imagegate.notices.message import Message, aligned, cut_text, image_name
 from imagegate.policy.rules import Attention
 from imagegate.release.release import Outcome, Release
-from imagegate.text import one_line
+from imagegate.text import list_some
 
 if TYPE_CHECKING:
     from imagegate.grants.approval import ApprovalRequest
@@ -165,9 +165,9 @@ def _lines(release: Release, outcome: Outcome, request: ApprovalRequest | None, 
     lines += _reason_lines(release)
     lines += _remedy_lines(release)
     if release.break_glass:
-        lines += [_cut(release.break_glass), ""]
+        lines += [cut_text(release.break_glass), ""]
     if release.detail:
-        lines += [f"Cause: {_cut(release.detail)}", ""]
+        lines += [f"Cause: {cut_text(release.detail)}", ""]
     if request:
         lines += [*_approval_lines(release, request, page), ""]
     elif outcome in _NEXT_STEP:
@@ -181,7 +181,7 @@ def _lines(release: Release, outcome: Outcome, request: ApprovalRequest | None, 
         f"Stage        {release.stage}, attempt {release.attempt} ({release.reason})",
         f"Verdict      {release.verdict or 'none'}",
         f"Signature    {release.signature or 'none'}",
-        *([f"SBOM         {_cut(release.sbom.note)}"] if release.sbom else []),
+        *([f"SBOM         {cut_text(release.sbom.note)}"] if release.sbom else []),
         f"Decision     {release.decision or 'none'}",
         f"Policy       {release.policy}",
         "",
@@ -219,7 +219,7 @@ def _approval_lines(release: Release, request: ApprovalRequest, page: str) -> li
     number = "one approval" if terms.quorum == 1 else f"{terms.quorum} approvals"
     why = " --reason TEXT" if terms.needs_reason else ""
     return [
-        f"{request.stage} needs {number} until {request.expires_at:%Y-%m-%d %H:%M} UTC, by {_cut(who)}.",
+        f"{request.stage} needs {number} until {request.expires_at:%Y-%m-%d %H:%M} UTC, by {cut_text(who)}.",
         *([f"Changes, and who has decided:  {page}"] if page else []),
         f"Let it in:    imagegate decide approve {name}{why}",
         f"Keep it out:  imagegate decide reject {name}{why}",
@@ -237,14 +237,14 @@ def explain_fault(error: str, cause: str) -> str:
 
 def _reason_lines(release: Release) -> list[str]:
     shown = list(release.reasons)[:_REASONS_SHOWN]
-    lines = [f"  - {_mark(reason)}{_cut(reason['message'])}  [{reason['rule']}]" for reason in shown]
+    lines = [f"  - {_mark(reason)}{cut_text(reason['message'])}  [{reason['rule']}]" for reason in shown]
     if len(release.reasons) > len(shown):
         lines.append(f"  … and {len(release.reasons) - len(shown)} more in the decision record")
     return [*lines, ""] if lines else []
 
 
 def _remedy_lines(release: Release) -> list[str]:
-    shown = [f"  - {_cut(text)}" for text in release.remedies[:_REASONS_SHOWN]]
+    shown = [f"  - {cut_text(text)}" for text in release.remedies[:_REASONS_SHOWN]]
     return ["What would make it pass:", *shown, ""] if shown else []
 
 
@@ -264,17 +264,17 @@ def _detail(release: Release, outcome: Outcome) -> dict[str, Any]:
         "attempt": release.attempt,
         "verdict": release.verdict,
         "reasons": [
-            {**reason, "message": _cut(reason["message"])}
+            {**reason, "message": cut_text(reason["message"])}
             for reason in list(release.reasons)[:_REASONS_SHOWN]
         ],
-        "remedies": [_cut(text) for text in release.remedies[:_REASONS_SHOWN]],
+        "remedies": [cut_text(text) for text in release.remedies[:_REASONS_SHOWN]],
         "decision": _text_or_none(release.decision),
         "policy": str(release.policy),
         "signature": _text_or_none(release.signature),
-        "sbom": _cut(release.sbom.note) if release.sbom else None,
+        "sbom": cut_text(release.sbom.note) if release.sbom else None,
         "promotedTo": _promoted(release),
-        "breakGlass": _cut(release.break_glass) or None,
-        "cause": _cut(release.detail),
+        "breakGlass": cut_text(release.break_glass) or None,
+        "cause": cut_text(release.detail),
     }
 
 
@@ -284,14 +284,8 @@ def _promoted(release: Release) -> dict[str, Any] | None:
     return {**release.promotion.as_json(), "tags": sorted(release.promotion.tags)[:_TAGS_SHOWN]}
 
 
-def _list_tags(tags: Iterable[str]) -> str:
-    shown = sorted(tags)
-    rest = len(shown) - _TAGS_SHOWN
-    return ", ".join(shown[:_TAGS_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _cut(text: str) -> str:
-    return one_line(text, TEXT_LIMIT)
+def _list_tags(tags: Collection[str]) -> str:
+    return list_some(sorted(tags)[:_TAGS_SHOWN], len(tags))
 
 
 def _text_or_none(value: object) -> str | None:

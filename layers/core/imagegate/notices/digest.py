@@ -9,9 +9,9 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from imagegate.notices.announcement import first_reason
-from imagegate.notices.message import TEXT_LIMIT, Message, image_name
+from imagegate.notices.message import Message, cut_text, image_name, with_rest
 from imagegate.release.release import Outcome, Release
-from imagegate.text import counted, one_line
+from imagegate.text import counted
 
 if TYPE_CHECKING:
     from imagegate.risk.risk import Risk
@@ -140,9 +140,8 @@ def _lines(digested: Digested, name: str) -> list[str]:
 def _part(title: str, rows: Sequence[DigestRow], number: int | None = None) -> list[str]:
     if not rows:
         return []
-    shown = [f"  - {one_line(row.text, TEXT_LIMIT)}" for row in rows[:_ROWS_SHOWN]]
-    rest = (len(rows) if number is None else number) - len(shown)
-    return ["", title, *shown, *([f"  and {rest} more"] if rest > 0 else [])]
+    shown = [f"  - {cut_text(row.text)}" for row in rows[:_ROWS_SHOWN]]
+    return ["", title, *with_rest(shown, len(rows) if number is None else number)]
 
 
 def _trouble_text(release: Release, outcome: Outcome) -> str:
@@ -152,7 +151,7 @@ def _trouble_text(release: Release, outcome: Outcome) -> str:
 
 def _detail(digested: Digested, owner: str) -> dict[str, Any]:
     def texts(rows: Sequence[DigestRow]) -> list[str]:
-        return [one_line(row.text, TEXT_LIMIT) for row in rows[:_ROWS_SHOWN]]
+        return [cut_text(row.text) for row in rows[:_ROWS_SHOWN]]
 
     return {
         "schema": 1,

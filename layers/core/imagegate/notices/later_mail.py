@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from imagegate.notices.announcement import first_reason
-from imagegate.notices.message import TEXT_LIMIT, Message, image_name
+from imagegate.notices.message import Message, cut_text, image_name, with_rest
 from imagegate.release.release import Outcome, Release, ReleaseId
-from imagegate.text import counted, one_line
+from imagegate.text import counted
 
 if TYPE_CHECKING:
     from imagegate.oci.image import ImageRef
@@ -42,9 +42,7 @@ class LaterMail:
 def later_mail(release: Release, outcome: Outcome, at: datetime, *, for_owner: bool) -> LaterMail:
     """Return what the summary says about a release that ended at that time."""
     why = first_reason(release) if outcome is Outcome.BLOCKED else release.detail.split(":")[0]
-    return LaterMail(
-        release.id, outcome, image_name(release), one_line(why, TEXT_LIMIT), at, for_owner=for_owner
-    )
+    return LaterMail(release.id, outcome, image_name(release), cut_text(why), at, for_owner=for_owner)
 
 
 def without_mail(message: Message, *, for_owner: bool) -> Message:
@@ -83,25 +81,20 @@ def _lines(mails: Sequence[LaterMail], name: str, counts: str) -> list[str]:
     ]
     if waiting:
         shown = [f"  - {text}" for text in waiting[:_ROWS_SHOWN]]
-        lines += ["", "Waiting for an approval (imagegate list --waiting):", *shown, *_rest(waiting, shown)]
+        lines += ["", "Waiting for an approval (imagegate list --waiting):", *with_rest(shown, len(waiting))]
     shown = [f"  {number:>5}  {text}" for text, number in rows[:_ROWS_SHOWN]]
-    lines += ["", "By repository and reason:", *shown, *_rest(rows, shown)]
+    lines += ["", "By repository and reason:", *with_rest(shown, len(rows))]
     return [*lines, "", "Blocked:  imagegate list --blocked", "All:      imagegate list"]
 
 
 def _waiting(mails: Sequence[LaterMail]) -> list[str]:
-    return [one_line(mail.name, TEXT_LIMIT) for mail in mails if mail.outcome is Outcome.HELD]
-
-
-def _rest(items: Sequence[object], shown: Sequence[str]) -> list[str]:
-    return [f"  and {len(items) - len(shown)} more"] if len(items) > len(shown) else []
+    return [cut_text(mail.name) for mail in mails if mail.outcome is Outcome.HELD]
 
 
 def _rows(mails: Sequence[LaterMail]) -> list[tuple[str, int]]:
     """Return how many ended in each way, the largest number first."""
     texts = Counter(
-        f"{mail.image.repository} {mail.outcome}"
-        + (f": {one_line(mail.why, TEXT_LIMIT)}" if mail.why else "")
+        f"{mail.image.repository} {mail.outcome}" + (f": {cut_text(mail.why)}" if mail.why else "")
         for mail in mails
     )
     return sorted(texts.items(), key=lambda row: (-row[1], row[0]))

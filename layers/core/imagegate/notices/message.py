@@ -34,7 +34,7 @@ class Message:
     def __post_init__(self) -> None:
         object.__setattr__(self, "subject", subject_line(self.subject))
         object.__setattr__(self, "lines", tuple(printable(line, _LINE_LIMIT) for line in self.lines))
-        printed = {name: one_line(value, TEXT_LIMIT) for name, value in self.attributes.items()}
+        printed = {name: cut_text(value) for name, value in self.attributes.items()}
         object.__setattr__(self, "attributes", printed)
 
     @property
@@ -42,11 +42,19 @@ class Message:
         return "\n".join(self.lines) + "\n"
 
 
+def cut_text(text: str) -> str:
+    """Return a text from outside as one line that is not too long for a message."""
+    return one_line(text, TEXT_LIMIT)
+
+
+def with_rest(lines: Sequence[str], number: int) -> list[str]:
+    """Return the lines, and one that says how many more there are. `number`: of all, shown or not."""
+    return [*lines, *([f"  and {number - len(lines)} more"] if number > len(lines) else [])]
+
+
 def image_name(release: Release) -> str:
     """Return the image by its first tag, or by its short digest if it has no tag."""
-    tags = sorted(release.tags)
-    tag = f":{tags[0]}" if tags else f"@{release.image.digest.short}"
-    return release.image.repository + tag
+    return release.image.short_name(release.tags)
 
 
 def with_owner(message: Message, owner_of: Callable[[str], str | None]) -> Message:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from imagegate.notices.message import Message, aligned
+from imagegate.notices.message import Message, aligned, with_rest
 from imagegate.policy.rules import Attention
 from imagegate.text import counted
 
@@ -64,11 +64,10 @@ def not_reconciled(faults: Mapping[str, str], now: datetime) -> Message:
     shown = [f"{what}: {cause}"[:_CAUSE_SHOWN] for what, cause in list(faults.items())[:_FAULTS_SHOWN]]
     number = len(faults)
     text = [
-        f"The reconciler could not check {counted(len(faults), 'thing')}. It checked everything else.",
+        f"The reconciler could not check {counted(number, 'thing')}. It checked everything else.",
         "Images may wait without a verdict until the cause is fixed. This message comes once a day.",
         "",
-        *(f"  {line}" for line in shown),
-        *([f"  and {number - len(shown)} more"] if number > len(shown) else []),
+        *with_rest([f"  {line}" for line in shown], number),
         "",
         "More: the log of the function reconcile",
     ]

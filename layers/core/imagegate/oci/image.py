@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64decode
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -90,6 +90,14 @@ class ImageRef:
 
     def __str__(self) -> str:
         return f"{self.repository}@{self.digest}"
+
+    def name(self, tags: Collection[str]) -> str:
+        """Return the reference that people use: by its first tag, or by its digest if it has none."""
+        return f"{self.repository}:{min(tags)}" if tags else str(self)
+
+    def short_name(self, tags: Collection[str]) -> str:
+        """Return the name with a short digest, for texts that nobody pastes into a command."""
+        return self.name(tags) if tags else f"{self.repository}@{self.digest.short}"
 
 
 def repository_name(text: object) -> str:

@@ -134,6 +134,11 @@ class Release:
         return self.outcome is None
 
     @property
+    def arrived_at(self) -> datetime:
+        """The time of the last push of one of its tags; without one, of the start of the attempt."""
+        return self.pushed_at or self.started_at
+
+    @property
     def timed_out(self) -> bool:
         """True if it is blocked only because its scan result was not complete in time."""
         rules = self._blocking_rules()

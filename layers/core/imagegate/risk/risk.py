@@ -81,7 +81,7 @@ class NewerRelease:
 
     @property
     def name(self) -> str:
-        return f"{self.image.repository}:{self.tags[0]}" if self.tags else str(self.image)
+        return self.image.name(self.tags)
 
     def __str__(self) -> str:
         return f"{self.name} (waits for an approval)" if self.is_held else self.name
@@ -122,11 +122,7 @@ class Risk:
     @property
     def name(self) -> str:
         """The image for people, by its first tag."""
-        return (
-            f"{self.image.repository}:{self.tags[0]}"
-            if self.tags
-            else f"{self.image.repository}@{self.image.digest.short}"
-        )
+        return self.image.short_name(self.tags)
 
     @property
     def units(self) -> int:

@@ -81,7 +81,7 @@ class SetTags:
             self.moved.append(tag)
 
     def _claims(self, tag: str) -> bool:
-        pushed_at = self.release.pushed_at or self.release.started_at
+        pushed_at = self.release.arrived_at
         if self._is_taken_from_before(tag, pushed_at):
             self.newer.append(tag)
             return False

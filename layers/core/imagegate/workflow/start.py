@@ -144,8 +144,7 @@ class StartRelease:
         latest = self.ledger.latest(image)
         if latest is None or not latest.is_open:
             return None
-        pushed_at = latest.pushed_at or latest.started_at
-        request = StartRequest(image, latest.tags, pushed_at, StartReason.LOST_EXECUTION)
+        request = StartRequest(image, latest.tags, latest.arrived_at, StartReason.LOST_EXECUTION)
         return self._start(request, latest.tags, now)
 
     def _start(self, request: StartRequest, present: frozenset[str], now: datetime) -> Release | Ignore:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from imagegate.audit.checks import CheckSeverity
 from imagegate.audit.finding import FindingState
 from imagegate.canonical_json import timestamp
-from imagegate.notices.message import TEXT_LIMIT, Message
+from imagegate.notices.message import Message, cut_text
 from imagegate.policy.rules import Attention
 from imagegate.text import counted, one_line
 
@@ -71,7 +71,7 @@ def _findings(standing: Sequence[AuditFinding]) -> Iterator[str]:
         yield from ("", "First of all:")
     for one in standing[:_SHOWN]:
         news = ", new" if one.state is FindingState.NEW else ""
-        yield f"  - {one.check.severity.upper()}{news}: {one_line(one.resource.name, TEXT_LIMIT)}: {one.check.title}"
+        yield f"  - {one.check.severity.upper()}{news}: {cut_text(one.resource.name)}: {one.check.title}"
         yield f"      {one_line(one.remedy.command or one.remedy.text)}"
     if len(standing) > _SHOWN:
         yield f"  and {len(standing) - _SHOWN} more"
@@ -81,13 +81,11 @@ def _owners(standing: Sequence[AuditFinding]) -> Iterator[str]:
     owners = Counter(one.owner or "nobody that the policy names" for one in standing)
     if standing:
         yield from ("", "Who must act:")
-        yield from (
-            f"  {number:>5}  {one_line(owner, TEXT_LIMIT)}" for owner, number in owners.most_common(_SHOWN)
-        )
+        yield from (f"  {number:>5}  {cut_text(owner)}" for owner, number in owners.most_common(_SHOWN))
 
 
 def _unread(unread: Sequence[NotAssessed]) -> Iterator[str]:
-    reasons = {one_line(one.resource.name, TEXT_LIMIT): one_line(one.reason, TEXT_LIMIT) for one in unread}
+    reasons = {cut_text(one.resource.name): cut_text(one.reason) for one in unread}
     if reasons:
         yield from ("", f"Not assessed, so nothing is known ({len(reasons)} in all):")
         yield from (f"  {name}: {reason}" for name, reason in sorted(reasons.items())[:_SHOWN])

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from imagegate.canonical_json import timestamp
-from imagegate.notices.message import TEXT_LIMIT, Message
-from imagegate.text import counted, one_line
+from imagegate.notices.message import Message, cut_text
+from imagegate.text import counted
 
 if TYPE_CHECKING:
     from imagegate.cleanup.savings import Savings
@@ -31,13 +31,13 @@ def scheduled_cleanup(
 
     `run`: the plans that wait for somebody, so many as `planned`; the other repositories were cleaned up.
     """
-    shown = [f"  {name}: {one_line(text, TEXT_LIMIT)}" for name, text in list(rows.items())[:_ROWS_SHOWN]]
+    shown = [f"  {name}: {cut_text(text)}" for name, text in list(rows.items())[:_ROWS_SHOWN]]
     lines = [f"Planned and done: {total}.", "", *shown]
     if len(rows) > len(shown):
         lines.append(f"  and {counted(len(rows) - len(shown), 'repository')} more")
     if refused:
         lines += ["", "Nobody could tell what has to stay, so nothing goes there:"]
-        lines += [f"  {one_line(one, TEXT_LIMIT)}" for one in refused[:_ROWS_SHOWN]]
+        lines += [f"  {cut_text(one)}" for one in refused[:_ROWS_SHOWN]]
     if run:
         lines += ["", "Nothing of this was deleted. To carry it out:", f"  imagegate cleanup apply {run}"]
     return Message(
@@ -54,7 +54,7 @@ def scheduled_cleanup(
             "bytesBefore": total.bytes_before,
             "bytesAfter": total.bytes_after,
             "dollarsAMonth": total.cents_a_month / 100,
-            "refused": [one_line(one, TEXT_LIMIT) for one in refused[:_ROWS_SHOWN]],
+            "refused": [cut_text(one) for one in refused[:_ROWS_SHOWN]],
         },
         attributes={"alert": "digest"},
     )

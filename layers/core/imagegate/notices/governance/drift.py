@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from imagegate.canonical_json import timestamp
-from imagegate.notices.message import TEXT_LIMIT, Message, aligned
+from imagegate.notices.message import Message, aligned, cut_text, with_rest
 from imagegate.policy.rules import Attention
-from imagegate.text import counted, one_line
+from imagegate.text import counted
 
 if TYPE_CHECKING:
     from imagegate.baseline.drift import SettingsCall, SubjectDrift
@@ -63,11 +63,10 @@ def _lines(drifts: Sequence[SubjectDrift], subjects: Sequence[str], call: Settin
 def _paragraph(drift: SubjectDrift) -> list[str]:
     head = f"{drift.subject}, put back:" if drift.is_restored else f"{drift.subject}:"
     shown = drift.settings[:_SETTINGS_SHOWN]
-    lines = [head, *(f"  {one.setting} {one_line(one.text, TEXT_LIMIT)}" for one in shown)]
-    if len(drift.settings) > len(shown):
-        lines.append(f"  and {len(drift.settings) - len(shown)} more")
+    rows = [f"  {one.setting} {cut_text(one.text)}" for one in shown]
+    lines = [head, *with_rest(rows, len(drift.settings))]
     if drift.fault:
-        lines.append(f"  They were not put back: {one_line(drift.fault, TEXT_LIMIT)}")
+        lines.append(f"  They were not put back: {cut_text(drift.fault)}")
     return lines
 
 
@@ -89,10 +88,9 @@ def _commands(drifts: Sequence[SubjectDrift], subjects: Sequence[str]) -> list[s
 
 def _as_json(drift: SubjectDrift) -> dict[str, Any]:
     settings = [
-        {"setting": one.setting, "text": one_line(one.text, TEXT_LIMIT)}
-        for one in drift.settings[:_SETTINGS_SHOWN]
+        {"setting": one.setting, "text": cut_text(one.text)} for one in drift.settings[:_SETTINGS_SHOWN]
     ]
-    fault = one_line(drift.fault, TEXT_LIMIT) or None
+    fault = cut_text(drift.fault) or None
     return {"subject": drift.subject, "settings": settings, "restored": drift.is_restored, "fault": fault}
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from imagegate.notices.message import TEXT_LIMIT, Message, aligned
+from imagegate.notices.message import Message, aligned, cut_text, with_rest
 from imagegate.policy.rules import Attention
 from imagegate.risk.risk import NewerRelease, Risk, RiskFinding, RiskState
 from imagegate.text import one_line
@@ -55,15 +55,13 @@ def many_risks(risks: Sequence[Risk], over: int, now: datetime) -> Message:
     running = [risk for risk in at_risk if risk.units]
     shown = sorted(risks, key=lambda risk: (risk.state is not RiskState.AT_RISK, -risk.units, risk.name))
     rows = [f"  {_row(risk)}" for risk in shown[:_IMAGES_SHOWN]]
-    rest = len(risks) - len(rows)
     numbers = f"{len(at_risk)} released images are at risk, {len(running)} of them run"
     return Message(
         subject=f"AT RISK: {len(at_risk)} released images, {len(running)} of them run",
         lines=[
             f"{numbers}; {len(risks) - len(at_risk)} are not watched any more; {over} are no longer at risk.",
             "",
-            *rows,
-            *([f"  and {rest} more"] if rest > 0 else []),
+            *with_rest(rows, len(risks)),
             "",
             "Nothing was stopped or revoked. Begin with the images that run:",
             "  imagegate list --at-risk",
@@ -110,7 +108,7 @@ def _not_watched_lines(risk: Risk) -> list[str]:
         f"{risk.name} is released in {risk.stage}, and no scanner looks at it any more.",
         "A new vulnerability in it gives no message until this is changed:",
         "",
-        *(f"  - {one_line(why, TEXT_LIMIT)}" for why in risk.why[:_SENTENCES_SHOWN]),
+        *(f"  - {cut_text(why)}" for why in risk.why[:_SENTENCES_SHOWN]),
         "",
         *_where(risk),
         *_facts(risk),
@@ -169,9 +167,7 @@ def _row(risk: Risk) -> str:
 
 def _some(mark: str, items: Sequence[object], most: int) -> list[str]:
     """Return a line for each of the first items, and one with the number of the others."""
-    rest = len(items) - most
-    lines = [mark + _cut(str(item)) for item in items[:most]]
-    return [*lines, *([f"  and {rest} more"] if rest > 0 else [])]
+    return with_rest([mark + _cut(str(item)) for item in items[:most]], len(items))
 
 
 def _shortened(risk: Risk) -> Risk:
@@ -180,7 +176,7 @@ def _shortened(risk: Risk) -> Risk:
         risk,
         tags=tuple(one_line(tag, _NAME_LIMIT) for tag in risk.tags[:_PLACES_SHOWN]),
         findings=tuple(map(_short_finding, risk.findings[:_FINDINGS_SHOWN])),
-        why=tuple(one_line(why, TEXT_LIMIT) for why in risk.why[:_SENTENCES_SHOWN]),
+        why=tuple(cut_text(why) for why in risk.why[:_SENTENCES_SHOWN]),
         remedies=tuple(map(_cut, risk.remedies[:_SENTENCES_SHOWN])),
         runs=tuple(map(_short_place, risk.runs[:_PLACES_SHOWN])),
         newer=tuple(replace(one, tags=one.tags[:1]) for one in risk.newer[:_NEWER_SHOWN]),

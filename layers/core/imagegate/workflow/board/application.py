@@ -97,7 +97,7 @@ class BoardReading:
         newer = self._newer(attempts, current)
         found = self._places(current) if current else None
         if current and found is not None:
-            places[f"{_name(current)} ({stage})"] = found
+            places[f"{current.image.name(current.tags)} ({stage})"] = found
         if current:
             known[stage] = ComparedImage(current.image, tuple(sorted(current.tags)), found)
         return BoardCell(
@@ -107,7 +107,7 @@ class BoardReading:
             newer,
             self._difference(stage, known),
             attempts[:_HISTORY],
-            _name(before) if before else "",
+            before.image.name(before.tags) if before else "",
         )
 
     def _current(
@@ -122,10 +122,10 @@ class BoardReading:
         return current, next((one for one in announced[1:] if not one.revoked), None)
 
     def _newer(self, attempts: Sequence[Release], current: Release | None) -> StageImage | None:
-        newest = max(attempts, key=_pushed_at, default=None)
+        newest = max(attempts, key=lambda one: one.arrived_at, default=None)
         if newest is None or (current and newest.image == current.image):
             return None
-        if current and _pushed_at(newest) < _pushed_at(current):
+        if current and newest.arrived_at < current.arrived_at:
             return None
         latest = next(one for one in attempts if one.image == newest.image)
         image = self._image(latest, self._places(latest))
@@ -230,15 +230,6 @@ class BoardReading:
             is_last = following is None
             if step := next_step(name, owner, cell, image, is_last_stage=is_last, change=change):
                 yield step
-
-
-def _pushed_at(release: Release) -> datetime:
-    return release.pushed_at or release.started_at
-
-
-def _name(release: Release) -> str:
-    tags = sorted(release.tags)
-    return f"{release.image.repository}:{tags[0]}" if tags else str(release.image)
 
 
 def _since(status: ImageStatus) -> datetime:

@@ -80,7 +80,11 @@ class LookAgain:
         is_current = in_use.is_current(due.image)
         if not runs and not is_current:
             current = in_use.current(due.image.repository)
-            why = f"is not in use any more: {_name(current)} took its place" if current else "is gone"
+            why = (
+                f"is not in use any more: {current.image.name(current.tags)} took its place"
+                if current
+                else "is gone"
+            )
             return NotInUse(why, is_replaced=current is not None)
         last = due.last or Judgement(now, RiskState.UNKNOWN, now)
         last = replace(last, runs=runs, signature_ends=_end_of_signature(history.attempts, release))
@@ -202,8 +206,3 @@ def _not_silent(answer: Assessment, last: Judgement, now: datetime) -> Assessmen
     if answer.state is not RiskState.UNKNOWN or now - last.answered_at < _LONGEST_SILENCE:
         return answer
     return Assessment(RiskState.NOT_WATCHED, why=answer.why)
-
-
-def _name(release: Release) -> str:
-    tags = sorted(release.tags)
-    return f"{release.image.repository}:{tags[0]}" if tags else str(release.image)
