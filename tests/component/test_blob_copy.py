@@ -301,22 +301,6 @@ def test_a_slow_answer_is_waited_for() -> None:
 # Where the registry tells about many layers at once.
 
 
-def test_all_layers_are_checked_at_once() -> None:
-    contents = [random.Random(n).randbytes(64) for n in range(250)]
-    asked: list[int] = []
-
-    def layers(repository: str, digests: Sequence[Digest]) -> dict[Digest, str]:
-        assert repository == NEXT
-        asked.append(len(digests))
-        return dict.fromkeys(digests, "AVAILABLE") | {blob_of(contents[7]).digest: "UNAVAILABLE"}
-
-    with scripted(store_of(*contents)) as script:
-        registry = HttpRegistry(lambda: Login(script.endpoint), layers=layers)
-        assert registry.copy_blobs([blob_of(c) for c in contents], HERE, NEXT, always) == {}
-    assert asked == [250]
-    assert [request.method for request in script.requests] == ["POST", "GET", "PUT"]
-
-
 def test_a_layer_in_the_archive_is_named_with_the_remedy() -> None:
     def layers(repository: str, digests: Sequence[Digest]) -> dict[Digest, str]:
         return dict.fromkeys(digests, "ARCHIVED" if repository == HERE else "UNAVAILABLE")

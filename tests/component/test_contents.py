@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from imagegate.errors import AmbiguousDocumentError, DecisionRefusedError, UnprovenEndingError
+from imagegate.errors import (
+    AmbiguousDocumentError,
+    DecisionRefusedError,
+    ImageNotFoundError,
+    UnprovenEndingError,
+)
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.break_glass import BreakGlass
-from imagegate.oci.image import ImageRef
+from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Mode
 from imagegate.release.release import Outcome
@@ -24,13 +29,21 @@ from tests.fakes import DEV, NOW, POLICY, STAGING, FakeRegistry
 
 @dataclass
 class Counting(FakeRegistry):
-    """Counts how often each manifest is read."""
+    """Counts how often each manifest is read, and by how many requests."""
 
     reads: list[ImageRef] = field(default_factory=list)
+    requests: int = 0
 
     def manifest(self, image: Any, reference: Any = "") -> Manifest:
         found = super().manifest(image, reference)
         self.reads.append(image)
+        self.requests += 1
+        return found
+
+    def read_manifests(self, repository: str, digests: Collection[Digest]) -> dict[Digest, Manifest]:
+        found = super().read_manifests(repository, digests)
+        self.reads += [ImageRef(repository, digest) for digest in digests]
+        self.requests += bool(digests)
         return found
 
 
@@ -62,6 +75,22 @@ def test_an_index_that_names_one_child_many_times_reads_it_once(world: World) ->
     world.registry.reads.clear()
     assert len(read_contents(world.registry, top).leaves) == 1
     assert len(world.registry.reads) == len(set(world.registry.reads)) == DEPTH + 1
+
+
+def test_all_entries_of_an_index_are_read_by_one_request(world: World) -> None:
+    index, platforms = world.index("amd64", "arm64", "s390x", attestation=True)
+    assert isinstance(world.registry, Counting)
+    contents = read_contents(world.registry, index)
+    assert [leaf.digest for leaf in contents.leaves] == [platform.digest for platform in platforms]
+    assert len(world.registry.reads) == 5
+    assert world.registry.requests == 2
+
+
+def test_an_entry_of_an_index_that_is_gone_is_an_image_that_is_gone(world: World) -> None:
+    index, platforms = world.index("amd64", "arm64")
+    world.registry.delete(platforms[1])
+    with pytest.raises(ImageNotFoundError, match=platforms[1].digest.hex):
+        read_contents(world.registry, index)
 
 
 def too_deep(world: World) -> ImageRef:

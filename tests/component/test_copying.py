@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -36,6 +37,12 @@ class Counted(FakeRegistry):
     def __init__(self, registry: FakeRegistry) -> None:
         self.__dict__ = registry.__dict__
         self.asked: list[str] = []
+        self.states: list[set[Digest]] = []
+
+    def blob_states(self, repository: str, blobs: Sequence[Descriptor]) -> Mapping[Digest, str]:
+        if blobs:
+            self.states.append({blob.digest for blob in blobs})
+        return super().blob_states(repository, blobs)
 
     def manifest(self, image: ImageRef | str, reference: Digest | str = "") -> Manifest:
         self.asked.append(f"manifest {image} {reference}")
@@ -120,6 +127,52 @@ def test_a_repeated_copy_costs_three_requests_at_any_size(world: World) -> None:
     assert len(counted.asked) == 3
     assert world.registry.log == []
     assert copy.tagged == "1.0"
+
+
+def test_an_image_with_a_missing_blob_is_not_looked_for_and_each_blob_is_asked_for_once(world: World) -> None:
+    image = world.signed()
+    unknown = world.registry.push_attestation(DEV, image)
+    known = [world.registry.manifests[image], *about(world, image)]
+    world.registry.blobs[STAGING, known[0].layers[0].digest] = b"of another image"
+    counted = Counted(world.registry)
+    copy = Copy(origin=counted, registry=counted, image=image, target=STAGING, has_time=lambda: True)
+    copy.read = {manifest.digest: manifest for manifest in known if manifest != unknown}
+    world.registry.log.clear()
+    copy.run(copy.find())
+    assert not [line for line in counted.asked if line.startswith(f"manifest {STAGING}")]
+    first, second = counted.states
+    assert first == {blob.digest for manifest in copy.read.values() for blob in manifest.blobs} - second
+    assert second == {unknown.layers[0].digest}
+    copied = [line for line in world.registry.log if line.startswith("copy")]
+    assert f"copy {known[0].layers[0].digest.short} {STAGING}" not in copied
+    assert len(copied) == len(first) + len(second) - 1
+
+
+def about(world: World, image: ImageRef) -> list[Manifest]:
+    return [
+        world.registry.manifests[ImageRef(image.repository, found.digest)]
+        for found in world.registry.referrers(image)
+    ]
+
+
+@pytest.mark.parametrize("reports", [True, False])
+def test_an_image_that_is_whole_in_the_target_is_found(
+    world: World, reports: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registry may report no states, and does not store a layer that another place has."""
+    urls = {"urls": ["https://elsewhere"]}
+    kind = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+    layer = Descriptor(kind, Digest.of(b"elsewhere"), 9).as_json() | urls
+    manifest = world.registry.manifests[world.registry.push_image(DEV, "")]
+    raw = json.loads(manifest.content)
+    foreign = Manifest.parse(json.dumps({**raw, "layers": [*raw["layers"], layer]}).encode())
+    for repository in (DEV, STAGING):
+        for blob in manifest.blobs:
+            world.registry.blobs[repository, blob.digest] = world.registry.blobs[DEV, blob.digest]
+        world.registry.push_manifest(repository, foreign, "1.0")
+    if not reports:
+        monkeypatch.setattr(world.registry, "blob_states", lambda *_: {})
+    assert copy_of(world, ImageRef(DEV, foreign.digest)).find() == foreign
 
 
 def test_a_tag_of_another_image_is_not_taken_for_this_one(world: World) -> None:

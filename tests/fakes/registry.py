@@ -141,6 +141,12 @@ class FakeRegistry:
         self.blobs[repository, Digest.of(content)] = content
         return Descriptor("application/octet-stream", Digest.of(content), len(content))
 
+    def blob_states(self, repository: str, blobs: Sequence[Descriptor]) -> Mapping[Digest, str]:
+        return {
+            blob.digest: "AVAILABLE" if (repository, blob.digest) in self.blobs else "UNAVAILABLE"
+            for blob in blobs
+        }
+
     def copy_blobs(
         self,
         blobs: Sequence[Descriptor],

@@ -24,7 +24,9 @@ from samtranslator.yaml_helper import yaml_parse
 
 from imagegate import wiring
 from imagegate.aws import clients
-from imagegate.oci.image import Digest
+from imagegate.evidence.attestation import IN_TOTO, STATEMENT_TYPE
+from imagegate.oci.artifact import ATTESTATION, NO_PLATFORM, REFERENCE, REFERENCE_TYPE
+from imagegate.oci.image import OCI_EMPTY, OCI_INDEX, Descriptor, Digest
 from sandbox.aws.signer.jobs import trust_root_thumbprint
 from tests.contract.registry_sandbox import LAYER, OCI_CONFIG, OCI_MANIFEST, Repository, Sandbox
 from tests.patience import eventually
@@ -80,9 +82,13 @@ class Hop:
     sandbox: Sandbox
     calls: Calls = field(default_factory=Calls)
     digest: str = ""  # of the last image
+    scanned: str = ""  # its only platform
 
-    def push(self, app: str, tag: str) -> tuple[str, str]:
-        """Push an image of the application into its first stage. Return repository and digest."""
+    def push(self, app: str, tag: str, *, by_buildx: bool = False) -> tuple[str, str]:
+        """Push an image of the application into its first stage. Return repository and digest.
+
+        `by_buildx`: as an index of one platform and its attestation, as buildx makes by default.
+        """
         name = f"{app}-dev"
         ecr = self.sandbox.client("ecr")
         for stage in ("dev", "staging"):
@@ -106,24 +112,27 @@ class Hop:
             "layers": [{"mediaType": LAYER, "digest": repository.blob(layer), "size": len(layer)}],
         }
         content = json.dumps(manifest).encode()
-        assert repository.manifest(content, tag).status == 201
+        self.scanned = str(Digest.of(content))
+        if by_buildx:
+            content = _index(repository, content)
+        assert repository.manifest(content, tag, OCI_INDEX if by_buildx else OCI_MANIFEST).status == 201
         return name, str(Digest.of(content))
 
-    def run(self, app: str, tag: str, *, scan_is_first: bool = False) -> Calls:
+    def run(self, app: str, tag: str, *, scan_is_first: bool = False, by_buildx: bool = False) -> Calls:
         """Bring an image from its push to its announcement. Return the calls."""
         quirks = self.sandbox.settings.quirks
         quirks.hold_scans = not scan_is_first
         self.calls.by_function.clear()
-        name, digest = self.push(app, tag)
+        name, digest = self.push(app, tag, by_buildx=by_buildx)
         self.invoke("start_release", self.event("ECR Image Action", name, digest))
         release = self.calls.requests[-1]["release"]
         task = {"schema": 1, "release": release}
         if scan_is_first:
-            self.invoke("on_scan_completed", self.event("ECR Image Scan", name, digest))
+            self.invoke("on_scan_completed", self.event("ECR Image Scan", name, self.scanned))
         self.invoke("await_scan", {**task, "token": "token"})
         if not scan_is_first:
             quirks.hold_scans = False
-            self.invoke("on_scan_completed", self.event("ECR Image Scan", name, digest))
+            self.invoke("on_scan_completed", self.event("ECR Image Scan", name, self.scanned))
         judged = self.invoke("judge_image", task)
         assert judged["route"] == "SIGN", judged
         self.invoke("sign_image", {"schema": 1, "decision": judged["decision"]})
@@ -162,6 +171,33 @@ class Hop:
             for sent, detail, _ in list(self.sandbox.events)
             if sent == kind and about.items() <= detail.items()
         ]
+
+
+def _index(repository: Repository, platform: bytes) -> bytes:
+    """Push the platform and an attestation of it; return the index of both (BuildKit, "attestation storage")."""
+    statement = json.dumps(
+        {"_type": STATEMENT_TYPE, "subject": [], "predicateType": "https://spdx.dev/Document"}
+    )
+    empty = {"mediaType": OCI_EMPTY, "digest": repository.blob(b"{}"), "size": 2}
+    layer = {"mediaType": IN_TOTO, "digest": repository.blob(statement.encode()), "size": len(statement)}
+    attestation = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "artifactType": "application/vnd.docker.attestation.manifest.v1+json",
+            "config": empty,
+            "layers": [layer],
+        }
+    ).encode()
+    entries = []
+    for content, system in ((platform, "linux/amd64"), (attestation, NO_PLATFORM)):
+        assert repository.manifest(content).status == 201
+        os, _, architecture = system.partition("/")
+        entry = Descriptor(OCI_MANIFEST, Digest.of(content), len(content)).as_json()
+        entries.append({**entry, "platform": {"os": os, "architecture": architecture}})
+    about = {REFERENCE_TYPE: ATTESTATION, REFERENCE: str(Digest.of(platform))}
+    entries[1]["annotations"] = about
+    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
 
 
 def starts(events: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ for that list: if two clients write it at once, one entry may be lost; pushing t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -63,6 +63,10 @@ class HttpRegistry:
 
     def push_blob(self, repository: str, content: bytes) -> Descriptor:
         return self._repository(repository).push(content)
+
+    def blob_states(self, repository: str, blobs: Sequence[Descriptor]) -> Mapping[Digest, str]:
+        """Return the state of each blob, or nothing if the registry does not report states."""
+        return self._repository(repository).states(blobs)
 
     def copy_blobs(
         self,

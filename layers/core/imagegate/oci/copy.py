@@ -2,15 +2,15 @@
 
 A blob that can be mounted costs one request (distribution specification, "Mounting a blob from another repository").
 Any other costs three: read it, begin an upload, and send it while it is read. Its digest is checked before its last
-bytes are sent, and the registry checks it once more. Blobs that the target has already are found for all blobs at once
-if the registry reports on many layers, else by the mount itself.
+bytes are sent, and the registry checks it once more. Blobs that the target has already are found by the caller, for all
+blobs at once if the registry reports on many layers, else by the mount itself.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -54,10 +54,10 @@ class BlobCopy:
 
         `uploads`: the result of an earlier copy.
         """
-        missing = sorted(self._missing(list(blobs)), key=lambda blob: -blob.size)
         with ThreadPoolExecutor(MOST_AT_ONCE) as threads:
             copies = {
-                threads.submit(self._copy, blob, uploads.get(blob.digest, "")): blob for blob in missing
+                threads.submit(self._copy, blob, uploads.get(blob.digest, "")): blob
+                for blob in sorted(blobs, key=lambda blob: -blob.size)
             }
             return self._collect(copies)
 
@@ -74,10 +74,6 @@ class BlobCopy:
         if first:
             raise first
         return left
-
-    def _missing(self, blobs: Sequence[Descriptor]) -> Sequence[Descriptor]:
-        states = self.target.states(blobs)
-        return [blob for blob in blobs if states.get(blob.digest) != "AVAILABLE"]
 
     def _may_continue(self) -> bool:
         return not self._failed.is_set() and self.has_time()

@@ -16,6 +16,9 @@ class Registry(Protocol):
     def push_blob(self, repository: str, content: bytes) -> Descriptor:
         """Upload a blob and return its descriptor."""
 
+    def blob_states(self, repository: str, blobs: Sequence[Descriptor]) -> Mapping[Digest, str]:
+        """Return AVAILABLE, UNAVAILABLE or ARCHIVED for each blob, or nothing if the registry does not report that."""
+
     def copy_blobs(
         self,
         blobs: Sequence[Descriptor],
@@ -24,7 +27,7 @@ class Registry(Protocol):
         has_time: Callable[[], bool],
         begun: Mapping[Digest, str],
     ) -> dict[Digest, str]:
-        """Copy the blobs that `target` lacks, several at once: mount them if the registry can, else stream and check.
+        """Copy the blobs, several at once: mount them if the registry can, else stream and check them.
 
         Return the blobs that are still missing when `has_time` says no, each with the location of its unfinished
         upload, or "". Pass that as `begun` to the next call to continue there. Raises `MissingLayerError`,

@@ -9,7 +9,7 @@ Manifests with Subject"); from one that refuses, the image is pushed by its dige
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,7 @@ class Copy:
     image: ImageRef
     target: str
     has_time: Callable[[], bool]
-    read: Mapping[Digest, Manifest] = field(default_factory=dict)  # of the source, by the caller a moment ago
+    read: MutableMapping[Digest, Manifest] = field(default_factory=dict)  # of the source, a moment ago
     left_behind: list[str] = field(default_factory=list)
     tagged: str | None = None  # the tag that the image already has in the target
     # Known after `run`.
@@ -64,20 +64,37 @@ class Copy:
     _is_tagged_next: bool = False
     _push: dict[Digest, Manifest] = field(default_factory=dict)  # in this order
     _seen: set[Digest] = field(default_factory=set)
+    _states: dict[Digest, str] = field(default_factory=dict)  # of blobs in the target, if it reports them
     _bytes: int = 0  # of evidence that was read, to prove it
 
     def find(self, tag: str | None = None) -> Manifest | None:
-        """Return the image's manifest in the target, or None. With `tag`, one request finds image and tag."""
-        try:
-            found = self.registry.manifest(self.target, tag or self.image.digest)
-        except ImageNotFoundError:
-            found = None
-        if tag is None:
+        """Return the image's manifest in the target, or None. With `tag`, one request finds image and tag.
+
+        An image is whole, so it is not there if the target lacks one of its blobs. The copy needs to know that anyway.
+        """
+        found = self._find(tag) if tag else None
+        if found and found.digest == self.image.digest:
+            self.tagged = tag
             return found
-        if found is None or found.digest != self.image.digest:
-            return self.find()
-        self.tagged = tag
-        return found
+        return None if self._lacks_a_blob() else self._find(self.image.digest)
+
+    def _find(self, reference: Digest | str) -> Manifest | None:
+        try:
+            return self.registry.manifest(self.target, reference)
+        except ImageNotFoundError:
+            return None
+
+    def _lacks_a_blob(self) -> bool:
+        """Say whether the target reports a blob of the image as missing. Read the states of evidence with them."""
+        image = self._tree(self._source_manifest(self.image.digest))
+        own = [blob for manifest in image.values() for blob in manifest.blobs if not blob.is_foreign]
+        self._read_states([*own, *(blob for manifest in self.read.values() for blob in manifest.blobs)])
+        return any(self._states.get(blob.digest) == "UNAVAILABLE" for blob in own)
+
+    def _read_states(self, blobs: Iterable[Descriptor]) -> None:
+        """Read the states of the blobs in the target, each once."""
+        unknown = {blob.digest: blob for blob in blobs if blob.digest not in self._states}
+        self._states |= self.registry.blob_states(self.target, list(unknown.values()))
 
     def run(
         self,
@@ -122,7 +139,9 @@ class Copy:
             self.registry.push_manifest(self.target, self._last)
 
     def _source_manifest(self, digest: Digest) -> Manifest:
-        return self.read.get(digest) or self.origin.manifest(self.image.repository, digest)
+        if digest not in self.read:
+            self.read[digest] = self.origin.manifest(self.image.repository, digest)
+        return self.read[digest]
 
     def _tree(self, manifest: Manifest) -> dict[Digest, Manifest]:
         """Return all manifests of the image, each once: children before their index, the image itself last."""
@@ -193,7 +212,12 @@ class Copy:
     def _copy_blobs(self, uploads: Mapping[Digest, str]) -> None:
         source = self.image.repository
         wanted = {blob.digest: blob for manifest in self._push.values() for blob in manifest.blobs}
-        blobs = [blob for blob in wanted.values() if not self._is_stored_elsewhere(blob)]
+        self._read_states(wanted.values())
+        blobs = [
+            blob
+            for blob in wanted.values()
+            if self._states.get(blob.digest) != "AVAILABLE" and not self._is_stored_elsewhere(blob)
+        ]
         if not blobs:
             return
         try:

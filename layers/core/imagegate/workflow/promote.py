@@ -20,6 +20,7 @@ from imagegate.ports.ledger import Pushers, StepResults
 from imagegate.release.promotion import Promotion, TagPlan, plan_tags
 from imagegate.release.release import Ending, Outcome, Release, ReleaseId
 from imagegate.workflow.copying import Copy, OutOfTimeError
+from imagegate.workflow.examination.contents import MANIFESTS
 from imagegate.workflow.examination.signatures import verify_signature
 from imagegate.workflow.pending_approval import pending_request
 from imagegate.workflow.replicate import AwaitReplicas
@@ -129,7 +130,7 @@ class PromoteImage:
             if not self._may_enter(release, following, policy, now):
                 return Promoted(Outcome.HELD)
             copy = self._copy_to(target, following.remote if following else None, release.image, has_time)
-            copy.read = read
+            copy.read = read | self._read_children(read[release.image.digest], release.image)
             manifest = self._copy(copy, release)
         plan = self._plan(release, stage)  # at the last moment: the tags may have moved during the copy
         if plan.is_superseded:
@@ -230,6 +231,11 @@ class PromoteImage:
         image = release.image
         read = self.images.read_manifests(image.repository, (image.digest, *_evidence(release)))
         return read if image.digest in read else {image.digest: self.images.manifest(image), **read}
+
+    def _read_children(self, manifest: Manifest, image: ImageRef) -> dict[Digest, Manifest]:
+        """Read the manifests that an index names, a hundred in a request; the copy reads those of an index in it."""
+        children = [child.digest for child in manifest.children[:MANIFESTS]]
+        return self.images.read_manifests(image.repository, children)
 
     def _plan(self, release: Release, stage: Stage) -> TagPlan:
         return plan_tags(stage, release.tags, self.images.facts(release.image).tags)

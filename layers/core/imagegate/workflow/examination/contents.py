@@ -103,13 +103,21 @@ class _Walk:
     platforms: dict[Digest, set[str | None]] = field(default_factory=dict)
     children: list[Child] = field(default_factory=list)
     entries: int = 0
+    _ahead: dict[Digest, Manifest] = field(default_factory=dict)  # read, and not visited yet
 
     def read(self, digest: Digest) -> Manifest:
         if digest not in self.manifests:
             if len(self.manifests) == MANIFESTS:
                 raise AmbiguousDocumentError(f"an index of more than {MANIFESTS} manifests")
-            self.manifests[digest] = self.images.manifest(ImageRef(self.repository, digest))
+            ahead = self._ahead.pop(digest, None)
+            self.manifests[digest] = ahead or self.images.manifest(ImageRef(self.repository, digest))
         return self.manifests[digest]
+
+    def _read_ahead(self, index: Manifest) -> None:
+        """Read the entries of an index, a hundred in a request. `read` says why one is not there or cannot be read."""
+        wanted = dict.fromkeys(entry.digest for entry in index.children if entry.digest not in self.manifests)
+        most = MANIFESTS - len(self.manifests)
+        self._ahead |= self.images.read_manifests(self.repository, list(wanted)[:most])
 
     def enter(self, index: Manifest, depth: int) -> None:
         if depth == 0:
@@ -117,6 +125,7 @@ class _Walk:
         self.entries += len(index.children)
         if self.entries > ENTRIES:
             raise AmbiguousDocumentError(f"its indexes have more than {ENTRIES} entries")
+        self._read_ahead(index)
         runs: set[Digest] = set()
         for entry in index.children:
             self._visit(entry, depth, runs)

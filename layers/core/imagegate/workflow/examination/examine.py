@@ -92,7 +92,7 @@ class ExamineImage:
             contents = read_contents(self.images, release.image)
             contents.check_evidence(self.registry)
             leaves = contents.leaves
-            scans = [self._open(leaf, here) for leaf in leaves]
+            scans = [self._open(leaf, here, is_only=len(leaves) == 1) for leaf in leaves]
             statuses = [scan.status for scan in scans]
             if not all(status.is_final for status in statuses):
                 ended = self._wait_end(release, leaves, is_late)
@@ -107,11 +107,11 @@ class ExamineImage:
         scanned = tuple(zip(leaves, scans, strict=True))
         return self._evaluate(policy, stage, facts, subject, scanned, wait, looks, now)
 
-    def _open(self, leaf: Descriptor, here: EcrImage) -> ScanReading:
-        """Return the scan; for a platform of an index, only its status: all first pages together are too large."""
+    def _open(self, leaf: Descriptor, here: EcrImage, *, is_only: bool) -> ScanReading:
+        """Return the scan; for one of several platforms, only its status: all first pages together are too large."""
         image = ImageRef(here.image.repository, leaf.digest)
-        if image == here.image:
-            return self.scans.read(image, here.pushed_at)
+        if is_only:
+            return self.scans.read(image, here.pushed_at if image == here.image else None)
         return ScanReading(self.scans.status(image), iter(()))
 
     def _wait_end(self, release: Release, leaves: Sequence[Descriptor], is_late: bool) -> Wait | None:
@@ -169,7 +169,7 @@ class ExamineImage:
         """Read all findings of one platform, and read them again if another scan ran meanwhile."""
         image = ImageRef(evaluation.facts.image.repository, leaf.digest)
         reader = evaluation.open_scan(scan.status, leaf.platform)
-        if image != evaluation.facts.image and reader.status.readiness is Readiness.READY:
+        if len(evaluation.facts.platforms) > 1 and reader.status.readiness is Readiness.READY:
             scan = self.scans.read(image)
             reader = evaluation.open_scan(scan.status, leaf.platform)
         for number in range(_MOST_READS):
