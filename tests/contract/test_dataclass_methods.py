@@ -1,8 +1,9 @@
-"""Methods of dataclasses that the build of the layer has compiled: the classes are the same, and start sooner."""
+"""Methods of dataclasses that are compiled once: the classes are the same, and start sooner."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -126,3 +127,82 @@ def test_a_module_that_cannot_be_imported_for_another_reason_fails_the_build(
     (toy / "wrong.py").write_text("import toy.missing\n")
     with pytest.raises(subprocess.CalledProcessError):
         write(product, "toy")
+
+
+# The command line
+
+
+_RUN = """
+import builtins, sys
+sys.path.insert(0, sys.argv[1])
+import toy
+from imagegate.dataclass_methods import keep_methods
+keep_methods(*toy.__path__)
+compiled, compile_text = [], compile
+builtins.compile = lambda text, *rest, **more: compiled.append(text) or compile_text(text, *rest, **more)
+import toy.point
+compiled = [text for text in compiled if isinstance(text, str)]  # not the module itself
+sys.stdout.write(f"{len(compiled)} {toy.point.Point.__init__.__code__.co_varnames}")
+"""
+
+
+def run(folder: Path, **variables: str) -> tuple[int, str]:
+    """Return how many texts a process has compiled, and the arguments of the class."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, str(folder)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment | variables,
+    )
+    assert done.stderr == ""
+    number, _, arguments = done.stdout.partition(" ")
+    return int(number), arguments
+
+
+def kept_by(package: Path) -> Path:
+    (folder,) = package.glob("__pycache__/methods.*")
+    return folder / "toy.point"
+
+
+def test_the_second_run_of_the_command_line_compiles_nothing(product: Path, toy: Path) -> None:
+    first, arguments = run(product)
+    assert first > 0
+    assert run(product) == (0, arguments)
+
+
+def test_a_class_that_has_changed_is_compiled_and_kept_anew(product: Path, toy: Path) -> None:
+    run(product)
+    write_point(toy, "other: str")
+    number, arguments = run(product)
+    assert number > 0
+    assert arguments == "('self', 'other')"
+    assert run(product) == (0, arguments)
+
+
+@pytest.mark.parametrize("content", [b"", b"half", b"\xe3"])
+def test_a_damaged_file_is_as_none(product: Path, toy: Path, content: bytes) -> None:
+    whole = run(product)
+    kept_by(toy).write_bytes(content)
+    assert run(product) == whole
+    assert run(product) == (0, whole[1])
+
+
+def test_methods_are_kept_where_and_when_bytecode_is(product: Path, toy: Path, tmp_path: Path) -> None:
+    run(product, PYTHONDONTWRITEBYTECODE="1")
+    assert not (toy / "__pycache__").exists()
+    run(product, PYTHONPYCACHEPREFIX=str(tmp_path))
+    assert not (toy / "__pycache__").exists()
+    assert len(list(tmp_path.rglob("methods.*/toy.point"))) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(product: Path, toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert run(product, PYTHONPYCACHEPREFIX=str(tmp_path / "file"))[0] > 0
+
+
+def test_the_command_line_keeps_its_methods() -> None:
+    program = "import imagegate_cli, dataclasses; print(dataclasses.exec.__self__._folder)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert Path(done.stdout.strip()).parts[-3:-1] == ("imagegate_cli", "__pycache__")
