@@ -156,6 +156,50 @@ def test_an_expression_that_does_not_parse_is_refused_at_creation(cloud: SmallCl
         cloud.machine("bad", {"A": {"Type": "Pass", "Output": "{% 1 + %}", "End": True}}, role)
 
 
+INNER = {"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": 1, "End": True}}}
+STATES: dict[str, dict[str, Any]] = {
+    "Task": task("arn:aws:lambda:eu-central-1:123456789012:function:worker", {}),
+    "Parallel": {"Type": "Parallel", "Branches": [INNER], "End": True},
+    "Map": {"Type": "Map", "Items": [1], "ItemProcessor": INNER, "End": True},
+    "Pass": {"Type": "Pass", "Output": 1, "End": True},
+    "Wait": {"Type": "Wait", "Seconds": 1, "End": True},
+    "Choice": {"Type": "Choice", "Choices": [{"Condition": True, "Next": "Succeed"}], "Default": "Succeed"},
+    "Succeed": {"Type": "Succeed", "Output": 1},
+    "Fail": {"Type": "Fail", "Error": "E", "Cause": "C"},
+}
+FOREIGN: dict[str, dict[str, Any]] = {
+    "Task": {"Seconds": 1},
+    "Parallel": {"TimeoutSeconds": 1},
+    "Map": {"TimeoutSeconds": 1},
+    "Pass": {"Retry": [{"ErrorEquals": ["States.ALL"]}]},
+    "Wait": {"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Succeed"}]},
+    "Choice": {"Retry": []},
+    "Succeed": {"Assign": {"one": 1}},
+    "Fail": {"Output": 1},
+}
+
+
+@pytest.mark.parametrize("kind", STATES)
+@pytest.mark.parametrize("where", ["at the top", "in a branch", "in a map"])
+def test_a_field_that_a_type_of_state_does_not_have_is_refused(
+    cloud: SmallCloud, role: str, kind: str, where: str
+) -> None:
+    def machine(name: str, state: dict[str, Any]) -> None:
+        states = {"A": state, "Succeed": {"Type": "Succeed"}}
+        inner = {"StartAt": "A", "States": states}
+        around = {
+            "at the top": states,
+            "in a branch": {"B": {"Type": "Parallel", "Branches": [inner], "End": True}},
+            "in a map": {"B": {"Type": "Map", "Items": [1], "ItemProcessor": inner, "End": True}},
+        }
+        cloud.machine(name, around[where], role)
+
+    name = f"fields-{kind}-{where.replace(' ', '-')}"
+    machine(name, STATES[kind])
+    with pytest.raises(ClientError, match=f"InvalidDefinition.*A: Field '{next(iter(FOREIGN[kind]))}'"):
+        machine(f"{name}-foreign", STATES[kind] | FOREIGN[kind])
+
+
 def test_fail_parallel_and_map_speak_jsonata(cloud: SmallCloud, role: str) -> None:
     double = {
         "StartAt": "Double",

@@ -37,6 +37,7 @@ from moto.stepfunctions.parser.models import (
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from sandbox.aws.states import jsonata, resources, task_tokens, tasks
+from sandbox.aws.states.fields import check_fields
 from sandbox.settings import Settings
 
 _lock = threading.RLock()
@@ -65,6 +66,14 @@ def _start(original: Callable[..., Execution]) -> Callable[..., Execution]:
         return execution
 
     return start_execution
+
+
+def _validate(original: Callable[[str], None]) -> Callable[[str], None]:
+    def validate_definition(definition: str) -> None:
+        original(definition)
+        check_fields(definition)
+
+    return validate_definition
 
 
 def _end_execution(self: BaseExecutionWorkerCommunication) -> None:
@@ -251,6 +260,8 @@ def install(settings: Settings) -> None:
     _installed = True
     _name_errors()
     _patch_answers()
-    StepFunctionsParserBackend.start_execution = _start(StepFunctionsParserBackend.start_execution)
+    backend = StepFunctionsParserBackend
+    backend.start_execution = _start(backend.start_execution)
+    backend._validate_definition = staticmethod(_validate(backend._validate_definition))
     BaseExecutionWorkerCommunication.terminated = _end_execution
     Execution.stop = _stop
