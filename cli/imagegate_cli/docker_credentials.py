@@ -107,6 +107,7 @@ def _encode(program: str, host: str, output: str) -> str:
         user, secret = answer["Username"], answer["Secret"]
         if not isinstance(user, str) or not isinstance(secret, str):
             raise TypeError
+        encoded = base64.b64encode(f"{user}:{secret}".encode()).decode()
     except (ValueError, KeyError, TypeError, RecursionError):
         raise CannotTellError(f"{program} does not answer with JSON that has Username and Secret") from None
     if user == _TOKEN_USER:
@@ -115,7 +116,7 @@ def _encode(program: str, host: str, output: str) -> str:
         )
     if ":" in user:
         raise CannotTellError(f"{program}: the user name for {host} has a colon")
-    return base64.b64encode(f"{user}:{secret}".encode()).decode() if secret else ""
+    return encoded if secret else ""
 
 
 def _object_in(config: dict[str, Any], key: str) -> dict[str, Any]:

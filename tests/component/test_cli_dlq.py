@@ -15,6 +15,7 @@ from moto import mock_aws
 from imagegate.canonical_json import timestamp
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import ReleaseId
+from imagegate_cli.dead_letters.letter import read_message
 from tests.component.cli_gate import CliGate, gate
 from tests.fakes import DEV, NOW
 
@@ -314,3 +315,33 @@ def test_nothing_is_done_without_clear_words(
     id_ = by_rule(put, pushed(image_of(gate)))
     assert gate.call("dlq", verb, *given).code == 2
     assert (left(gate), gate.world.starter.requests) == ([id_], [])
+
+
+STRANGE: tuple[Any, ...] = (
+    *(None, [], {}, "", 0, True, 1.5, 10**30),
+    "\ud800",
+    "0001-01-01T00:00:00+14:00",
+    "9999-12-31T23:59:59-14:00",
+)
+
+
+def twins(value: Any) -> Iterator[Any]:
+    """Yield the document with a strange value at each of its places."""
+    yield from STRANGE
+    places = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for place, member in places:
+        for twin in twins(member):
+            copy = value.copy()
+            copy[place] = twin
+            yield copy
+
+
+@pytest.mark.parametrize("file", sorted(EVENTS.rglob("*.json")), ids=lambda file: file.stem)
+def test_a_letter_of_any_content_is_read_and_shown(file: Path) -> None:
+    """One message that nobody can read would hide all others."""
+    event = json.loads(file.read_text(encoding="utf-8"))
+    sent = {"MessageId": "m", "ReceiptHandle": "r", "Attributes": {"SentTimestamp": "1795000000000"}}
+    for body in (*map(json.dumps, twins(event)), "[" * 100_000, "", "\ud800", '{"time": NaN}'):
+        letter = read_message({**sent, "Body": body})
+        assert json.dumps(letter.as_json())
+        assert letter.remedy

@@ -103,6 +103,7 @@ def test_a_helper_that_is_no_program_is_named_and_never_reaches_a_shell(home: Pa
         ("echo locked; exit 1", "has no credentials of registry.example: locked"),
         ("echo hunter2", "does not answer with JSON"),
         ("""echo '{"Username": "ann", "Secret": ["hunter2"]}'""", "does not answer with JSON"),
+        (r"""echo '{"Username": "ann\\ud800", "Secret": "hunter2"}'""", "does not answer with JSON"),
         ("""echo '{"Username": "<token>", "Secret": "hunter2"}'""", "only an identity token"),
         ("""echo '{"Username": "a:b", "Secret": "hunter2"}'""", "has a colon"),
     ],

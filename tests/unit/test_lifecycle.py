@@ -101,6 +101,13 @@ def test_the_examples_of_the_guide_end_as_it_says(name: str) -> None:
     }, "the order of rules and images in the documents does not matter"
 
 
+@pytest.mark.parametrize("prefix", ["*", "v*", "*1", "v*1", "**"])
+def test_a_wildcard_in_a_prefix_is_none(prefix: str) -> None:
+    old = [image("a", "v1", 100), image("b", "v-1", 100), image("c", "1", 100)]
+    assert effects([rule(1, prefix, 1, days="sinceImagePushed", prefix=True)], old) == {}
+    assert effects([rule(1, prefix, 1, days="sinceImagePushed")], old)
+
+
 def test_a_rule_is_about_images_that_are_older_than_its_days() -> None:
     exactly = [image("a", "v1", 14), image("b", "v2", 14.01)]
     assert effects([rule(1, "v*", 14, days="sinceImagePushed")], exactly) == {"B": 1}

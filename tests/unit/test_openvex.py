@@ -81,6 +81,39 @@ def test_the_latest_statement_holds_and_at_the_same_time_the_stricter(
     assert is_aside(later, kind) is aside
 
 
+@pytest.mark.parametrize(
+    ("package", "part", "name"),
+    [
+        (OPENSSL, "pkg:deb/debian/openssl", CVE.lower()),
+        (OPENSSL, "pkg:deb/debian/OpenSSL", CVE),
+        (OPENSSL, "OpenSSL", CVE),
+        (BARE, "pkg:deb/debian/OpenSSL", CVE),
+        (BARE, "OPENSSL", CVE),
+        (
+            Package("x", "1", ecosystem="golang", purl="pkg:golang/github.com/Masterminds/sprig@1"),
+            "pkg:golang/github.com/masterminds/sprig",
+            CVE,
+        ),
+        (OPENSSL, "pkg:deb/debian/openssl?arch=arm64&arch=amd64", CVE),
+        (OPENSSL, "pkg:deb/debian/openssl?arch=amd64&arch=arm64", CVE),
+    ],
+)
+def test_a_name_in_other_capitals_takes_back_and_never_sets_aside(
+    package: Package, part: str, name: str
+) -> None:
+    """Some tools write names in lower case; of a qualifier that is there twice, readers take different ones."""
+    exact = package.purl or package.name
+    kind = make_statement("pkg:oci/shop", exact, day=1)
+    assert is_aside(kind, package=package)
+    strict = {
+        **make_statement("pkg:oci/shop", part, day=2, status="affected"),
+        "vulnerability": {"name": name},
+    }
+    assert not is_aside(kind, strict, package=package)
+    odd = {**make_statement("pkg:oci/shop", part, day=1), "vulnerability": {"name": name}}
+    assert not is_aside(odd, package=package)
+
+
 def test_a_statement_without_a_date_is_older_than_all_that_take_back() -> None:
     assert is_aside(make_statement(day=None))
     assert not is_aside(make_statement(day=None), make_statement(day=1, status="affected"))

@@ -12,6 +12,8 @@ from imagegate.findings.package_url import PackageUrl
     ("purl", "package", "is_named"),
     [
         ("pkg:pypi/jinja2", Package("Jinja2", "3.0", ecosystem="pypi"), True),
+        ("pkg:golang/github.com/x/y", Package("github.com/X/y", "1", ecosystem="golang"), False),
+        ("pkg:deb/debian/OpenSSL@1", Package("openssl", "1"), False),
         ("pkg:pypi/jinja2@3.0", Package("jinja2", "3.0", ecosystem="pypi"), True),
         ("pkg:pypi/jinja2@3.1", Package("jinja2", "3.0", ecosystem="pypi"), False),
         ("pkg:pypi/jinja2", Package("jinja2", "3.0", ecosystem="npm"), False),
@@ -41,6 +43,8 @@ def test_a_package_url_names_a_package(purl: str, package: Package, is_named: bo
     assert parsed.names(package) is is_named
 
 
-@pytest.mark.parametrize("text", ["openssl", "pkg:", "pkg:deb", "pkg:deb/", "pkg:Deb/x", ""])
+@pytest.mark.parametrize(
+    "text", ["openssl", "pkg:", "pkg:deb", "pkg:deb/", "pkg:Deb/x", "", "pkg:deb/x?arch=a&Arch=b"]
+)
 def test_other_texts_are_no_package_urls(text: str) -> None:
     assert PackageUrl.parse(text) is None

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from imagegate.canonical_json import timestamp
-from imagegate.errors import RejectedInputError
+from imagegate.canonical_json import parse_timestamp, timestamp
+from imagegate.errors import ImageGateError, RejectedInputError
 from imagegate.oci.image import ImageRef
 
 # Of no event that a release begins or goes on with: what replaces them.
@@ -123,7 +123,7 @@ def open_envelope(body: str, attributes: Mapping[str, str]) -> OpenedEnvelope:
     """Return what the envelope holds; a body that is no JSON is the event itself, as text."""
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = body
     if (
         isinstance(document, dict)
@@ -186,7 +186,7 @@ def _read_event(event: Any) -> tuple[Event, str, ImageRef | None]:
             return Event.OTHER, name, pusher.image
         if name.startswith("ECR "):
             return Event.ARRIVAL, name, parse_arrival(event).image
-    except (RejectedInputError, KeyError, AttributeError):
+    except (ImageGateError, KeyError, AttributeError, TypeError):
         return Event.OTHER, "unknown", None
     return Event.OTHER, name or ("CloudFormation" if "ResponseURL" in event else "unknown"), None
 
@@ -211,7 +211,6 @@ def _read_without_release(event: dict[str, Any]) -> tuple[Event, str] | None:
 def _time_of(event: Any) -> datetime | None:
     """Return the time of an event of EventBridge, or None."""
     try:
-        time = datetime.fromisoformat(event["time"])
-    except (TypeError, KeyError, ValueError):
+        return parse_timestamp(event["time"])
+    except (TypeError, KeyError, RejectedInputError):
         return None
-    return time if time.tzinfo else None

@@ -15,5 +15,5 @@ def parse(model: type[Model], event: object) -> Model:
     """Return the event as `model`. Raises `InvalidEventError` that names the field at fault."""
     try:
         return msgspec.convert(event, model)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeError) as error:  # half a surrogate pair
         raise InvalidEventError(f"not a valid {model.__name__}: {error}") from error

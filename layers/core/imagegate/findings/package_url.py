@@ -60,15 +60,16 @@ class PackageUrl:
     @staticmethod
     @lru_cache(maxsize=1 << 16)  # the same few again and again
     def parse(text: str) -> PackageUrl | None:
-        """Return the package URL, or None if the text is none."""
+        """Return the package URL, or None if the text is none: also if it gives one qualifier twice."""
         match = _PURL.fullmatch(text)
-        if match is None:
+        qualifiers = _qualifiers(match[5] or "") if match else None
+        if match is None or qualifiers is None:
             return None
         kind, *parts = match.groups()
         namespace, name, version, _, subpath = (unquote(part) if part else part for part in parts)
         if namespace and kind in _SEPARATORS:
             name, namespace = f"{namespace}{_SEPARATORS[kind]}{name}", ""
-        return PackageUrl(kind, namespace or "", name, version, _qualifiers(match[5] or ""), subpath or None)
+        return PackageUrl(kind, namespace or "", name, version, qualifiers, subpath or None)
 
     def names(self, package: Package) -> bool:
         """Return True if this means the package. Without a version it means every version.
@@ -76,12 +77,17 @@ class PackageUrl:
         Qualifiers are compared with those of the package's own URL, if the scanner gives one.
         """
         match = self.match(package)
-        return match is Match.YES or (match is Match.PERHAPS and self._matches_without_url(package))
+        is_alike = match is Match.PERHAPS and self.is_alike(package)
+        return match is Match.YES or (is_alike and self._matches_without_url(package))
 
     def match(self, package: Package) -> Match:
-        """Return whether this means the package. PERHAPS: a version or qualifier of the package is unknown."""
+        """Return whether this means the package.
+
+        PERHAPS: a version or qualifier of the package is unknown, or its name has other capitals. In some types they
+        count, and in others tools write all names in lower case (purl-spec, "Package URL types").
+        """
         if not self.is_alike(package):
-            return Match.NO
+            return Match.PERHAPS if self._differs_by_capitals(package) else Match.NO
         other = _url_of(package)
         version = other.version if other else package.installed
         known_qualifiers = other.qualifiers if other else {}
@@ -105,6 +111,11 @@ class PackageUrl:
             )
         return same_kind and names_match(self.name, package.name, self.type)
 
+    def _differs_by_capitals(self, package: Package) -> bool:
+        other = _url_of(package)
+        name, kind = (other.name, other.type) if other else (package.name, package.ecosystem)
+        return self.name != name and self.name.lower() == name.lower() and kind in (self.type, None)
+
     @property
     def _restrictions(self) -> list[tuple[str, str]]:
         return [(name, value) for name, value in self.qualifiers.items() if name not in _ORIGIN_QUALIFIERS]
@@ -119,9 +130,12 @@ def _url_of(package: Package) -> PackageUrl | None:
     return PackageUrl.parse(package.purl) if package.purl else None
 
 
-def _qualifiers(text: str) -> dict[str, str]:
-    pairs = (pair.partition("=") for pair in text.split("&") if pair)
-    return {name.lower(): unquote(value) for name, _, value in pairs if value}
+def _qualifiers(text: str) -> dict[str, str] | None:
+    """Return the qualifiers, or None if one is there twice: readers would take the first or the last."""
+    pairs = [pair.partition("=") for pair in text.split("&") if pair]
+    given = [(name.lower(), unquote(value)) for name, _, value in pairs if value]
+    qualifiers = dict(given)
+    return qualifiers if len(qualifiers) == len(given) else None
 
 
 def _same_qualifier(name: str, wanted: str, known: str | None) -> Match:

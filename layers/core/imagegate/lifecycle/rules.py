@@ -19,6 +19,7 @@ _LONGEST, _SHORTEST = 30_720, 100  # characters; PutLifecyclePolicy, lifecyclePo
 _MOST_RULES = 50
 _MOST_WILDCARDS = 4  # in one pattern
 _LEAST_ARCHIVED_DAYS = 90
+_WILDCARD = re.compile(r"(?<!\\)\*")  # in our patterns, `\*` is a character that no tag has
 
 
 class InvalidLifecycleError(RejectedInputError):
@@ -94,7 +95,7 @@ class LifecycleRule:
 
 def _matches(pattern: str, tag: str) -> bool:
     """Compare as ECR does: `*` is zero or more characters, and all else is literal."""
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), tag, re.DOTALL) is not None
+    return re.fullmatch(".*".join(map(re.escape, _WILDCARD.split(pattern))), tag, re.DOTALL) is not None
 
 
 def parse_lifecycle(content: bytes) -> tuple[LifecycleRule, ...]:
@@ -211,8 +212,8 @@ def _is_number(value: Any) -> bool:
 
 def _rule(raw: Mapping[str, Any]) -> LifecycleRule:
     selection = raw["selection"]
-    # A `*` in a prefix cannot match anything: no tag has one.
-    prefixes = tuple(f"{prefix}*" for prefix in selection.get("tagPrefixList", ()))
+    # A `*` in a prefix is no wildcard, and cannot match anything: no tag has one.
+    prefixes = tuple(prefix.replace("*", r"\*") + "*" for prefix in selection.get("tagPrefixList", ()))
     return LifecycleRule(
         priority=raw["rulePriority"],
         tag_status=TagStatus(selection["tagStatus"]),

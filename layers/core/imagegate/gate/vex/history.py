@@ -33,12 +33,12 @@ class StatementHistory:
         self.statements = list(dict.fromkeys(one for document in documents for one in document.statements))
         self._now = now
         self._latest: dict[str, int] = {}
-        self._by_name: dict[str, list[Statement]] = {}
+        self._by_name: dict[str, list[Statement]] = {}  # names in capitals: `cve-2026-1` takes back, too
         for document in documents:
             self._latest[document.name] = max(self._latest.get(document.name, 0), document.version)
         for one in self.statements:
             for name in one.names:
-                self._by_name.setdefault(name, []).append(one)
+                self._by_name.setdefault(name.upper(), []).append(one)
 
     def why_not(self, statement: Statement) -> str:
         """Say why a statement sets nothing aside, whatever its product; return an empty text if it may."""
@@ -88,7 +88,7 @@ class StatementHistory:
 
         Two CVEs are two vulnerabilities, even if one advisory names both.
         """
-        by_identity = {id(one): one for name in finding.names for one in self._by_name.get(name, ())}
+        by_identity = {id(one): one for name in finding.names for one in self._by_name.get(name.upper(), ())}
         cves = set(_cves(finding.names))
         statements = [
             one
@@ -131,7 +131,9 @@ class StatementHistory:
         unread = [part for part in one.parts if not _package(part)]
         if unread:
             return f"{unread[0]} names no package that is known"
-        others = [other for name in one.names for other in self._by_name[name] if not other.is_favourable]
+        others = [
+            other for name in one.names for other in self._by_name[name.upper()] if not other.is_favourable
+        ]
         later = [other for other in others if _overlap(one, other, image) and not one.holds_against(other)]
         if later:
             status = later[0].status or "something that is not understood"

@@ -211,9 +211,9 @@ def match_component(component: Component, package: Package, platform: str | None
             other_packages.append(_by_cpe(name, package))
         elif not re.match(r"[a-z][a-z0-9+.-]*:", name):
             was_read = True
-            other_packages.append(
-                Match.YES if names_match(name, package.name, package.ecosystem) else Match.NO
-            )
+            is_same = names_match(name, package.name, package.ecosystem)
+            perhaps = Match.PERHAPS if name.lower() == package.name.lower() else Match.NO
+            other_packages.append(Match.YES if is_same else perhaps)
     if not was_read:
         return unknown
     # Two URLs of one package narrow it together, URLs of different ones are two names.
