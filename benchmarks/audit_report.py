@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO, cast
 
-from benchmarks.reconcile import _NOW
+from benchmarks.simulated_cloud import NOW
 from imagegate.audit.report import AuditPart, AuditReport
 from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.policy.policy import Policy
@@ -94,7 +94,7 @@ def measure_report(results: StoredResults, walk: AuditRepositories, policy: Poli
     )
     began = time.monotonic()
     for _ in range(2):
-        step.finish("run", _NOW)
+        step.finish("run", NOW)
     return {
         "report_seconds": round((time.monotonic() - began) / 2, 1),
         "report_kib": len(reports.content) // 1024,

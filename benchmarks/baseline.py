@@ -12,9 +12,9 @@ import resource
 from pathlib import Path
 from typing import Any
 
-from benchmarks.audit import _HOME, ACCOUNT, REGION, AuditedEcr, _refusal
+from benchmarks.audited_registry import ACCOUNT, HOME, REGION, AuditedEcr, refusal
 from benchmarks.output import write_result
-from benchmarks.reconcile import _POLICY, Cloud, SimulatedThreads
+from benchmarks.simulated_cloud import POLICY, Cloud, SimulatedThreads
 from imagegate.aws.ecr import settings as ecr_settings
 from imagegate.baseline.plan import SettingsPlan
 from imagegate.baseline.repository_policy import GateRegistry
@@ -43,15 +43,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(repositories: int, rate: int = 500) -> dict[str, Any]:
     """Return the numbers of a plan for a registry of that size."""
-    cloud = Cloud(repositories, 0, 0, rate)
+    cloud = Cloud(repositories, 0, rate)
     ecr_settings.client = lambda _: PlannedEcr(cloud)  # type: ignore[attr-defined, assignment]
     registry = GateRegistry(ACCOUNT, REGION, gate_roles=(f"arn:aws:iam::{ACCOUNT}:role/imagegate-promote",))
-    compare = CompareSettings(*parse_file(_POLICY + _BASELINE), registry, ecr_settings.EcrSettings())
-
-    def sleep(seconds: float) -> None:
-        cloud.clock.now += seconds
-
-    planner = Planner(compare, sleep, lambda: SimulatedThreads(cloud.clock, THREADS))
+    compare = CompareSettings(*parse_file(POLICY + _BASELINE), registry, ecr_settings.EcrSettings())
+    planner = Planner(compare, cloud.clock.sleep, lambda: SimulatedThreads(cloud.clock, THREADS))
     changes = sum(len(plan.changes) for plan in planner.plans() if isinstance(plan, SettingsPlan))
     return {
         "repositories": repositories,
@@ -75,7 +71,7 @@ class PlannedEcr(AuditedEcr):
             "repositories": [
                 {
                     "repositoryName": name,
-                    "repositoryArn": _HOME + name,
+                    "repositoryArn": HOME + name,
                     "imageTagMutability": "MUTABLE",
                     "encryptionConfiguration": {"encryptionType": "AES256"},
                 }
@@ -89,7 +85,7 @@ class PlannedEcr(AuditedEcr):
 
     def get_registry_policy(self) -> Any:
         self.cloud.call("ecr:GetRegistryPolicy")
-        raise _refusal("RegistryPolicyNotFoundException", "GetRegistryPolicy")
+        raise refusal("RegistryPolicyNotFoundException", "GetRegistryPolicy")
 
 
 if __name__ == "__main__":

@@ -11,18 +11,22 @@ release.
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from benchmarks.output import write_result
+from benchmarks.simulated_cloud import (
+    NOW,
+    Clock,
+    Cloud,
+    RepositoryPages,
+    SimulatedThreads,
+    load_simulated_policy,
+)
 from imagegate import wiring
 from imagegate.aws import clients, dynamodb
 from imagegate.aws.ecr import images as ecr_images
@@ -33,37 +37,16 @@ from imagegate.aws.records import S3Records
 from imagegate.aws.sns import SnsNotifications
 from imagegate.aws.stepfunctions import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
 from imagegate.findings.versions import VERSIONS
-from imagegate.policy.file.load import load_policy
 from imagegate.workflow.announce import AnnounceRelease
 from imagegate.workflow.await_scan import ScanCompleted
 from imagegate.workflow.stopped import ResumeStopped
 from imagegate.workflow.watch.reconcile import Reconcile, Reconciled
 from imagegate.workflow.watch.sweep import Workers
 
-_NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-_SECONDS_A_CALL = 0.05
 _EVERY = timedelta(minutes=5)
 _RATE = 500
 _MOST_RUNS = 1_000
 _TAG = "1.0"  # of every image: a simulated ledger needs no table of tags
-_STAGES = ("dev", "staging", "production")
-# The average waits of botocore between three attempts, in its mode "standard".
-_BACKOFF = (0.5, 1.0)
-_POLICY = b"""
-version: 1
-stages:
-  dev:
-    repositories: "{app}-dev"
-    promotes_to: staging
-    findings: {max: {critical: 0, high: 0}}
-  staging:
-    repositories: "{app}-staging"
-    promotes_to: production
-    findings: {max: {critical: 0, high: 0}}
-  production:
-    repositories: "{app}-production"
-    findings: {max: {critical: 0, high: 0}}
-"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -74,21 +57,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rate", type=int, default=_RATE, help="calls of one operation a second")
     parser.add_argument("--json", type=Path, help="write the result there; default: print it")
     arguments = parser.parse_args(argv)
-    cloud = Cloud(
-        arguments.repositories, arguments.images, min(arguments.pushed, arguments.images), arguments.rate
-    )
+    pushed = min(arguments.pushed, arguments.images)
+    cloud = ReconciledCloud(arguments.repositories, arguments.images, arguments.rate, pushed=pushed)
     for adapter in (ecr_images, ecr_scans, dynamodb):
         adapter.client = clients_of(cloud)  # type: ignore[attr-defined]
     write_result(measure(cloud), arguments.json)
     return 0
 
 
-def measure(cloud: Cloud) -> dict[str, Any]:
+def measure(cloud: ReconciledCloud) -> dict[str, Any]:
     """Run the reconciler until a pass over all repositories is over: the first one, which looks at a whole day."""
     step, seconds, results = _step(cloud), list[float](), list[Reconciled]()
     for number in range(_MOST_RUNS):
         start = cloud.clock.now
-        result = step.run(_NOW + number * _EVERY)
+        result = step.run(NOW + number * _EVERY)
         if result is None:
             raise RuntimeError("the turn of the run before was not ended")
         seconds.append(cloud.clock.now - start)
@@ -110,79 +92,12 @@ def measure(cloud: Cloud) -> dict[str, Any]:
 
 
 @dataclass
-class Clock:
-    """The seconds of the thread that runs now."""
+class ReconciledCloud(Cloud):
+    """ECR, a ledger that knows the images, and empty tables and topics. `pushed`: images of a repository's last day."""
 
-    now: float = 0.0
-
-
-class SimulatedThreads(Executor):
-    """Runs one call after the other, and lets each take its time on the thread that is free first."""
-
-    def __init__(self, clock: Clock, threads: int) -> None:
-        self._clock = clock
-        self._free_at = [0.0] * threads
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        began = self._clock.now
-        thread = self._free_at.index(min(self._free_at))
-        self._clock.now = max(began, self._free_at[thread])
-        future = SimulatedFuture(self._clock)
-        future.set_result(fn(*args, **kwargs))
-        self._free_at[thread] = future.done_at = self._clock.now
-        self._clock.now = began
-        return future
-
-
-class SimulatedFuture(Future[Any]):
-    """A result that is there at a time: whoever waits for it goes on then."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__()
-        self._clock = clock
-        self.done_at = 0.0
-
-    def result(self, timeout: float | None = None) -> Any:
-        self._clock.now = max(self._clock.now, self.done_at)
-        return super().result(timeout)
-
-
-@dataclass
-class Cloud:
-    """ECR with repositories of equal size, a ledger that knows their images, and empty tables and topics."""
-
-    repositories: int
-    images: int
-    pushed: int
-    rate: int
-    clock: Clock = field(default_factory=Clock)
-    calls: Counter[str] = field(default_factory=Counter)
-    throttled: int = 0
+    pushed: int = field(kw_only=True)
     turns: dict[str, Any] = field(default_factory=dict)
     notices: set[str] = field(default_factory=set)
-    _in_second: Counter[tuple[str, int]] = field(default_factory=Counter)
-
-    def call(self, operation: str) -> None:
-        """Let a call take its time. Raises `ClientError` if the SDK would give up after three throttled attempts."""
-        for backoff in (*_BACKOFF, 0.0):
-            self.calls[operation] += 1
-            second = operation, int(self.clock.now)
-            self._in_second[second] += 1
-            self.clock.now += _SECONDS_A_CALL
-            if self._in_second[second] <= self.rate:
-                return
-            self.throttled += 1
-            self.clock.now += backoff
-        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, operation)
-
-    def repository_page(self, start: int, size: int) -> dict[str, Any]:
-        self.call("ecr:DescribeRepositories")
-        names = range(start, min(start + size, self.repositories))
-        return {
-            "repositories": [
-                {"repositoryName": f"app{number // 3}-{_STAGES[number % 3]}"} for number in names
-            ]
-        }
 
     def image_page(self, repository: str, start: int, size: int) -> dict[str, Any]:
         self.call("ecr:DescribeImages")
@@ -191,7 +106,7 @@ class Cloud:
                 {
                     "imageDigest": f"sha256:{sha256(f'{repository} {number}'.encode()).hexdigest()}",
                     "imageTags": [_TAG],
-                    "imagePushedAt": _NOW - timedelta(minutes=number if number < self.pushed else 9_999),
+                    "imagePushedAt": NOW - timedelta(minutes=number if number < self.pushed else 9_999),
                 }
                 for number in range(start, min(start + size, self.images))
             ]
@@ -201,7 +116,7 @@ class Cloud:
 class SimulatedEcr:
     """The operations of ECR that the walk uses."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: ReconciledCloud) -> None:
         self._cloud = cloud
 
     def get_paginator(self, operation: str) -> Any:
@@ -211,18 +126,8 @@ class SimulatedEcr:
 
 
 @dataclass
-class RepositoryPages:
-    cloud: Cloud
-
-    def paginate(self, PaginationConfig: dict[str, int]) -> Iterator[dict[str, Any]]:  # noqa: N803 - botocore's name
-        size = PaginationConfig["PageSize"]
-        for start in range(0, max(self.cloud.repositories, 1), size):
-            yield self.cloud.repository_page(start, size)
-
-
-@dataclass
 class ImagePages:
-    cloud: Cloud
+    cloud: ReconciledCloud
 
     def paginate(self, *, repositoryName: str, **paging: Any) -> Iterator[dict[str, Any]]:  # noqa: N803 - as above
         size = paging["PaginationConfig"]["PageSize"]
@@ -233,7 +138,7 @@ class ImagePages:
 class SimulatedDynamo:
     """Tables in which all images have a release, and nothing waits or was granted. Turns and notices are kept."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: ReconciledCloud) -> None:
         self._cloud = cloud
 
     def query(self, **_: Any) -> dict[str, Any]:
@@ -265,15 +170,12 @@ class SimulatedDynamo:
         return pk.startswith("IMAGE#") or pk in self._cloud.notices
 
 
-def clients_of(cloud: Cloud) -> Callable[[str], Any]:
+def clients_of(cloud: ReconciledCloud) -> Callable[[str], Any]:
     """Return what takes the place of `imagegate.aws.clients.client` in the adapters."""
     return {"ecr": SimulatedEcr(cloud), "dynamodb": SimulatedDynamo(cloud)}.__getitem__
 
 
-def _step(cloud: Cloud) -> Reconcile:
-    policy = load_policy(_POLICY).policy
-    if policy is None:
-        raise RuntimeError("the policy has faults")
+def _step(cloud: ReconciledCloud) -> Reconcile:
     ledger, images = (
         DynamoLedger("ledger"),
         ecr_images.EcrImages("123456789012.dkr.ecr.eu-central-1.amazonaws.com"),
@@ -300,8 +202,8 @@ def _step(cloud: Cloud) -> Reconcile:
         grants=DynamoGrants("grants"),
         records=records,
         notifications=alerts,
-        policy=policy,
-        installed_at=_NOW - timedelta(days=365),
+        policy=load_simulated_policy(),
+        installed_at=NOW - timedelta(days=365),
         versions=VERSIONS,
         workers=Workers(SimulatedThreads(cloud.clock, clients.MOST_THREADS), clients.MOST_THREADS),
         stopwatch=lambda: _stopwatch(cloud.clock),

@@ -214,7 +214,7 @@ def test_a_throttled_sweep_slows_down_tries_again_and_then_leaves_the_rest() -> 
 def test_a_large_registry_is_walked_over_in_time_without_repeated_calls(
     monkeypatch: pytest.MonkeyPatch, rate: int
 ) -> None:
-    cloud = benchmark.Cloud(repositories=2_000, images=30, pushed=10, rate=rate)
+    cloud = benchmark.ReconciledCloud(repositories=2_000, images=30, pushed=10, rate=rate)
     for adapter in (ecr_images, ecr_scans, dynamodb):
         monkeypatch.setattr(adapter, "client", benchmark.clients_of(cloud))
     measured = benchmark.measure(cloud)
