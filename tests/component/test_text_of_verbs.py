@@ -241,6 +241,15 @@ def test_texts_of_people_are_one_line_or_refused(action: str, name: str) -> None
         assert is_one_line(str(refused.value))
 
 
+@pytest.mark.parametrize("action", ASKED)
+@pytest.mark.parametrize("text", [" ", "   "])
+def test_spaces_are_no_reason(action: str, text: str) -> None:
+    fields = {"schema": 1, "action": action}
+    for asked in _poisoned_requests(ASKED[action], text):
+        with pytest.raises(InvalidEventError, match="must have more than spaces"):
+            parse_decision({"body": json.dumps({**fields, **asked})})
+
+
 @pytest.mark.parametrize("text", ["two  spaces", "Grüße, 漢字 & co.", "a\\b | <c> [d] `e`", "CVE: 👍\ufe0f"])
 def test_printable_text_may_be_written(text: str) -> None:
     asked = {"schema": 1, "action": "revoke", **ASKED["revoke"], "reason": text}

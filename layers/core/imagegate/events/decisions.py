@@ -35,11 +35,13 @@ class _Texts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Fields whose texts are each one printable line: others will read them beside other texts."""
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for a text of more than one line."""
+        """Raise `ValueError` for a text of more than one line, or of spaces alone: it would be no reason."""
         for name, value in structs.asdict(self).items():
             for text in value if isinstance(value, list) else [value]:
                 if isinstance(text, str) and not is_one_line(text):
                     raise ValueError(f"{name} must be one line of printable text, not {one_line(text, 60)!r}")
+                if isinstance(text, str) and text.isspace():
+                    raise ValueError(f"{name} must have more than spaces")
 
 
 class _DecisionModel(_Texts, frozen=True, kw_only=True, tag_field="action"):
