@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +23,7 @@ from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate_cli.context import CommandLine, Pauses
 from imagegate_cli.main import cli, main
 from imagegate_cli.stack import Stack, find_stack
+from tests.component.cli_gate import Result
 from tests.fakes import NOW, REGISTRY
 
 REGION = "eu-central-1"
@@ -34,17 +35,6 @@ OVER_LIMIT = {
     "message": "2 CRITICAL (at most 0): CVE-2021-44228, CVE-2022-0778",
     "action": "enforce",
 }
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 class Gate:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,6 +21,7 @@ from imagegate_cli.context import CommandLine
 from imagegate_cli.main import main
 from imagegate_cli.policy.check import ending
 from imagegate_cli.stack import Stack, find_stack
+from tests.component.cli_gate import Result
 from tests.component.policies import SAMPLES, SCHEMA
 from tests.fakes import NOW, FakeGrants
 
@@ -48,17 +47,6 @@ waivers:
   - {{rule: image.max_age, repositories: "old-*", owner: ann, reason: x, expires: 2020-01-01}}
   - {{rule: image.max_age, repositories: "new-*", owner: ann, reason: x, expires: {TODAY + timedelta(days=60)}}}
 """
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 Call = Callable[..., Result]

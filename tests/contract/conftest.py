@@ -1,4 +1,4 @@
-"""One sandbox with every resource type in it, shared by the tests of the cloud's core."""
+"""Sandboxes for tests: one of each module with a registry alone, and one of all with every type of resource."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.contract.registry_sandbox import Repository, Sandbox, serving
 from tests.contract.served_cloud import ServedCloud, served_cloud
 
 
@@ -13,3 +14,14 @@ from tests.contract.served_cloud import ServedCloud, served_cloud
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCloud]:
     with served_cloud(tmp_path_factory.mktemp("cloud"), "cloud") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with serving(tmp_path_factory.mktemp("state")) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def repo(sandbox: Sandbox) -> Repository:
+    return sandbox.repository()

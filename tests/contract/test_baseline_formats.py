@@ -18,9 +18,9 @@ from imagegate.baseline.account import SigningRule, plan_signing
 from tests.component.baselines import Shop, document, gate, statement
 from tests.component.test_baseline import OPTIONS as OF_REPOSITORIES
 from tests.contract import test_sandbox_baseline
-from tests.contract.test_sandbox_baseline import EXAMPLES, PROFILE, SECRET, sandbox, shop
+from tests.contract.test_sandbox_baseline import EXAMPLES, PROFILE, SECRET, shop
 
-__all__ = ["gate", "sandbox", "shop"]
+__all__ = ["gate", "shop"]
 
 SCHEMA = json.loads((Path(__file__).parent / "fixtures" / "terraform_ecr.json").read_text())["resources"]
 # A directory with the provider hashicorp/aws, as `terraform init -plugin-dir` takes it.

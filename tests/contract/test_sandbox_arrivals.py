@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,10 @@ import pytest
 
 from sandbox.images import arrive
 from sandbox.images.build import build_image, build_index
-from tests.contract.registry_sandbox import Repository, Sandbox, serving
+from tests.contract.registry_sandbox import Repository, Sandbox
 from tests.patience import eventually
 
 FILES = {"app": b"#!/bin/sh\n"}
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ from imagegate_cli.baseline.planning import Failure, Planner
 from sandbox.settings import ACCOUNT
 from tests.component.baselines import GATE_ROLE, Shop, document, gate
 from tests.component.cli_gate import CliGate
-from tests.contract.registry_sandbox import Sandbox, serving
+from tests.contract.registry_sandbox import Sandbox
 
 __all__ = ["gate"]
 
@@ -84,12 +84,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "production": {"registry": {"scanning": "enhanced"}, "stages": {"production": {"preset": "production"}}},
     "archive": {"stages": {"dev": {"lifecycle": {"not_pulled_days": 60, "untagged_days": 7}}}},
 }
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,25 +16,13 @@ from tests.contract.registry_sandbox import (
     Repository,
     Sandbox,
     digest_of,
-    serving,
 )
 from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture(scope="module")
 def ecr(sandbox: Sandbox) -> Any:
     return sandbox.client("ecr")
-
-
-@pytest.fixture
-def repo(sandbox: Sandbox) -> Repository:
-    return sandbox.repository()
 
 
 def refusal(call: Any, **arguments: Any) -> str:

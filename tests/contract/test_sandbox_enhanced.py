@@ -15,7 +15,7 @@ from sandbox.aws.iam.resource_arns import ServiceCall, needs
 from sandbox.quirks import Quirks
 from sandbox.scanner import early_results
 from sandbox.scanner.scan import Scan
-from tests.contract.registry_sandbox import Repository, Sandbox, serving
+from tests.contract.registry_sandbox import Repository, Sandbox
 from tests.contract.scans import EVERY, active, configure, describe, finding, refusal, response
 from tests.patience import eventually
 
@@ -94,12 +94,6 @@ GIVEN = {
     "exploitAvailable": "YES",
 }
 ATTRIBUTES = [{"key": key, "value": value} for key, value in PACKAGE.items()]
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from moto.iam.models import iam_backends
 
 from sandbox.registry.store import store
 from sandbox.settings import ACCOUNT
-from tests.contract.registry_sandbox import Repository, Sandbox, serving
+from tests.contract.registry_sandbox import Repository, Sandbox
 
 PUSH = {
     "Effect": "Allow",
@@ -23,12 +23,6 @@ PUSH = {
 }
 CREATE = {"Effect": "Allow", "Action": "ecr:CreateRepository", "Resource": "*"}
 TAGS = [{"Key": "Environment", "Value": "development"}]
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

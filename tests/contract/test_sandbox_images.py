@@ -17,16 +17,10 @@ from sandbox.images.build import LayoutImage, LayoutIndex, based_on, build_image
 from sandbox.images.push import push
 from sandbox.images.references import SandboxReference
 from sandbox.session import find_session
-from tests.contract.registry_sandbox import Repository, Sandbox, serving
+from tests.contract.registry_sandbox import Repository, Sandbox
 
 PLATFORMS = {"linux/amd64": {"app": b"amd"}, "linux/arm64/v8": {"app": b"arm"}, "linux/s390x": {"app": b"z"}}
 needs_skopeo = pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed")
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

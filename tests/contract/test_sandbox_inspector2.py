@@ -12,19 +12,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.scanner import intelligence
-from tests.contract.registry_sandbox import Repository, Sandbox, serving
+from tests.contract.registry_sandbox import Repository, Sandbox
 from tests.contract.scans import EVERY, active, configure, finding, response
 from tests.contract.served_cloud import ServedCloud
 
 LOG4SHELL = "CVE-2021-44228"
 KNOWN = {LOG4SHELL: {"epss": 0.97, "known_exploited": "2021-12-10", "exploit_available": True}}
 NOBODYS = "arn:aws:inspector2:eu-central-1:123456789012:finding/" + "0" * 32
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +38,6 @@ def _enhanced(ecr: Any, sandbox: Sandbox) -> Iterator[None]:
     yield
     ecr.put_registry_scanning_configuration(scanType="BASIC", rules=[])
     intelligence.file_in(sandbox.settings.state).unlink(missing_ok=True)
-
-
-@pytest.fixture
-def repo(sandbox: Sandbox) -> Repository:
-    return sandbox.repository()
 
 
 def learn(sandbox: Sandbox, document: Any) -> int:

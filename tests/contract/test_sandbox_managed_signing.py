@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,26 +15,15 @@ from imagegate.evidence.signature_manifest import read_signature_manifest
 from imagegate.notation.verifier import verify_envelope
 from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest
 from sandbox.aws.signer.jobs import trust_root_thumbprint
-from tests.contract.registry_sandbox import Repository, Sandbox, serving
+from tests.contract.registry_sandbox import Repository, Sandbox
 
 NOTATION = "application/vnd.cncf.notary.signature"
 PLATFORM = "Notation-OCI-SHA384-ECDSA"
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture(scope="module")
 def ecr(sandbox: Sandbox) -> Any:
     return sandbox.client("ecr")
-
-
-@pytest.fixture
-def repo(sandbox: Sandbox) -> Repository:
-    return sandbox.repository()
 
 
 @pytest.fixture

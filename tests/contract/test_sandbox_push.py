@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +20,12 @@ from tests.contract.registry_sandbox import (
     Repository,
     Sandbox,
     digest_of,
-    serving,
 )
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture(autouse=True)
 def _no_other_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-
-
-@pytest.fixture
-def repo(sandbox: Sandbox) -> Repository:
-    return sandbox.repository()
 
 
 def run(sandbox: Sandbox, path: Path, reference: str, *options: str) -> int:

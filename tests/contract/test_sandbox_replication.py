@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from imagegate.policy.replication import ReplicaStatus
-from tests.contract.registry_sandbox import Sandbox, serving
+from tests.contract.registry_sandbox import Sandbox
 
 DIGEST = f"sha256:{'a' * 64}"
 THERE = {"region": "eu-west-1", "registryId": "123456789012"}
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        yield sandbox
 
 
 def statuses(ecr: Any, name: str) -> list[dict[str, str]]:

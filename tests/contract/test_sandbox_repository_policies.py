@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,17 +12,11 @@ from sandbox.aws.iam import enforcement
 from sandbox.aws.iam.policies import is_permitted
 from sandbox.registry.store import store
 from sandbox.settings import ACCOUNT
-from tests.contract.registry_sandbox import Repository, Sandbox, digest_of, serving
+from tests.contract.registry_sandbox import Repository, Sandbox, digest_of
 
 PULL = {"Effect": "Allow", "Action": "ecr:BatchGetImage", "Resource": "*"}
 OTHER = {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"}
 EVERYBODY: Any = "*"
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

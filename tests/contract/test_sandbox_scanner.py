@@ -12,15 +12,9 @@ from typing import Any
 import pytest
 
 from sandbox.scanner import findings
-from tests.contract.registry_sandbox import EMPTY, Repository, Sandbox, digest_of, serving
+from tests.contract.registry_sandbox import EMPTY, Repository, Sandbox, digest_of
 from tests.contract.scans import configure, finding, refusal, response
 from tests.patience import eventually
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256, sha384
 from pathlib import Path
@@ -24,19 +23,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sandbox.aws.signer.jobs import trust_root_pem, trust_root_thumbprint
 from sandbox.settings import Settings
-from tests.contract.registry_sandbox import Sandbox, serving
+from tests.contract.registry_sandbox import Sandbox
 
 PLATFORM = "Notation-OCI-SHA384-ECDSA"
 PAYLOAD_TYPE = "application/vnd.cncf.notary.payload.v1+json"
 TARGET = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:0", "size": 1}
 PAYLOAD = json.dumps({"targetArtifact": TARGET}, separators=(",", ":")).encode()
 ARN = "arn:aws:signer:eu-central-1:123456789012:"
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture(scope="module")
