@@ -82,12 +82,13 @@ class Cloud:
         patches = self._install_patches()
         # Imported late: they import moto, which reads the environment then.
         from sandbox import registry
+        from sandbox.aws.iam.principals import create_admin
         from sandbox.server import serve
         from sandbox.wiring import registry_hooks
 
         self._undo.callback(serve(self.settings))
         self._undo.callback(registry.start(self.settings, registry_hooks()))
-        self.credentials = patches["iam.enforcement"].create_admin()
+        self.credentials = create_admin()
         patches["cfn.cloudformation"].use_credentials(self.credentials)
         if self.settings.is_enhanced:
             self._scan_with_inspector()

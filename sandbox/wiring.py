@@ -9,7 +9,7 @@ from sandbox.aws.ecr import (
     managed_signing,
 )
 from sandbox.aws.events import rules
-from sandbox.aws.iam import enforcement
+from sandbox.aws.iam import principals
 from sandbox.registry.manifests import StoredManifest
 from sandbox.registry.store import Hooks
 from sandbox.scanner import (
@@ -22,9 +22,9 @@ def registry_hooks() -> Hooks:
     """Return the functions of IAM, EventBridge, the scanner and Signer that the registry calls."""
     return Hooks(
         rules.emit,
-        enforcement.is_allowed,
-        enforcement.principal_arn,
-        enforcement.may_role,
+        principals.is_allowed,
+        principals.principal_arn,
+        principals.may_role,
         _scan_and_sign,
     )
 

@@ -14,7 +14,7 @@ from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.awslambda.responses import LambdaResponse
 from moto.awslambda.utils import get_backend
 
-from sandbox.aws.iam.enforcement import role_credentials
+from sandbox.aws.iam.principals import role_credentials
 from sandbox.aws.iam.resource_arns import ServiceCall, function_arn
 from sandbox.aws.patching import Patches
 from sandbox.clients import client

@@ -26,7 +26,7 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from sandbox.aws import awslambda
 from sandbox.aws.ecs_images import describe_task, images_of
 from sandbox.aws.events import rules
-from sandbox.aws.iam import enforcement
+from sandbox.aws.iam import principals
 from sandbox.functions import Invocation
 from sandbox.settings import Settings
 
@@ -203,8 +203,8 @@ def _call_hook(deployment: _Deployment, hook: dict[str, Any]) -> str | None:
     if STAGE not in hook["lifecycleStages"] or hook.get("targetType", "AWS_LAMBDA") != "AWS_LAMBDA":
         return None
     target = hook["hookTargetArn"]
-    keys = enforcement.role_credentials(hook["roleArn"], "ecs")
-    if not enforcement.is_allowed(keys["aws_access_key_id"], "lambda:InvokeFunction", target):
+    keys = principals.role_credentials(hook["roleArn"], "ecs")
+    if not principals.is_allowed(keys["aws_access_key_id"], "lambda:InvokeFunction", target):
         return f"the hook's role may not invoke {target}"
     answer: dict[str, Any] = {}
     for _ in range(_LONGEST_CALLS):

@@ -25,8 +25,9 @@ from moto.awslambda.responses import LambdaResponse
 from werkzeug.wrappers import Request, Response
 
 from sandbox.aws import awslambda
-from sandbox.aws.iam import enforcement
+from sandbox.aws.iam.enforcement import signing_key
 from sandbox.aws.iam.policies import is_permitted
+from sandbox.aws.iam.principals import find_principal
 from sandbox.aws.iam.resource_arns import ServiceCall, function_arn
 from sandbox.aws.iam.resource_policies import statements_on
 from sandbox.aws.patching import Patches
@@ -189,8 +190,8 @@ def _needs(url: _Url) -> list[tuple[str, dict[str, str]]]:
 
 def _caller(url: _Url, method: str, target: str, body: bytes, headers: Any) -> dict[str, str] | None:
     """Return who signed the request and may call: the event's `authorizer.iam`."""
-    key_id = enforcement.signing_key(method, target, body, headers, "lambda")
-    principal = enforcement.find_principal(key_id) if key_id else None
+    key_id = signing_key(method, target, body, headers, "lambda")
+    principal = find_principal(key_id) if key_id else None
     if not key_id or not principal:
         return None
     if any(principal.refused(action, url.arn, context) for action, context in _needs(url)):

@@ -86,7 +86,7 @@ def _open_relay(settings: Settings, folder: Path) -> Callable[[], None]:
 
 
 def _variables(settings: Settings, function: Function) -> dict[str, str]:
-    from sandbox.aws.iam.enforcement import role_credentials
+    from sandbox.aws.iam.principals import role_credentials
 
     credentials = role_credentials(function.role, function.name)
     values = (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from moto.iam.models import iam_backends
 
-from sandbox.aws.iam import enforcement
+from sandbox.aws.iam import principals
 from sandbox.aws.iam.policies import is_permitted
 from sandbox.registry.store import store
 from sandbox.settings import ACCOUNT
@@ -36,7 +36,7 @@ def set_policy(repo: Repository, effect: str, principal: Any, **more: Any) -> No
 
 
 def arn_of(key: dict[str, str]) -> str:
-    found = enforcement.principal_arn(key["aws_access_key_id"])
+    found = principals.principal_arn(key["aws_access_key_id"])
     assert found
     return found
 
@@ -104,6 +104,6 @@ def test_a_role_may_only_do_what_its_boundary_allows_too(
     boundary = backend.create_policy(None, "/", text, name, [])
     role = backend.create_role(name, "{}", "/", boundary.arn, None, [], 3600)
     backend.put_role_policy(name, "p", json.dumps({"Version": "2012-10-17", "Statement": [PULL]}))
-    credentials = enforcement.role_credentials(role.arn, "test")
+    credentials = principals.role_credentials(role.arn, "test")
     token = store().issue_token(credentials["aws_access_key_id"])
     assert pull(repo, {"aws_access_key_id": "AWS", "aws_secret_access_key": token}) == status

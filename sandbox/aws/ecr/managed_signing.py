@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.aws.iam import enforcement
+from sandbox.aws.iam import principals
 from sandbox.aws.signer import jobs
 from sandbox.aws.signer.requests import SignerError
 from sandbox.registry import index, layers, wildcard
@@ -60,8 +60,8 @@ def sign_push(repo: Any, manifest: StoredManifest, caller: str) -> None:
 
 def _sign(repo: Any, manifest: StoredManifest, profile: str, caller: str) -> dict[str, str]:
     """Sign the image with one profile; return the failure, or an empty dict."""
-    if not enforcement.is_allowed(caller, "signer:SignPayload", profile):
-        who = enforcement.principal_arn(caller) or caller
+    if not principals.is_allowed(caller, "signer:SignPayload", profile):
+        who = principals.principal_arn(caller) or caller
         return _failure("AccessDeniedException", f"{who} is not authorized to perform: signer:SignPayload")
     subject = {"mediaType": manifest.media_type, "digest": manifest.digest, "size": manifest.size}
     try:

@@ -80,7 +80,7 @@ def _to_lambda(rule: Rule, target: dict[str, Any], body: str) -> None:
 
 
 def _to_state_machine(rule: Rule, target: dict[str, Any], body: str) -> None:
-    from sandbox.aws.iam.enforcement import is_allowed, role_credentials
+    from sandbox.aws.iam.principals import is_allowed, role_credentials
 
     arn = target["Arn"]
     keys = role_credentials(target.get("RoleArn") or rule.role_arn or "", "events")

@@ -14,8 +14,8 @@ from moto.iam.exceptions import NoSuchEntity
 from moto.iam.models import iam_backends
 from moto.iam.responses import IamResponse
 
-from sandbox.aws.iam.enforcement import boundary_of
 from sandbox.aws.iam.policies import Context, Statement, applying_statements, statements_of
+from sandbox.aws.iam.principals import boundary_of
 from sandbox.settings import ACCOUNT, Settings
 
 _OPERATION = "simulate_principal_policy"

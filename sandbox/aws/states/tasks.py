@@ -75,7 +75,7 @@ _installed = False
 
 @lru_cache(maxsize=64)
 def _client(service: str, region: str, role_arn: str) -> Any:
-    from sandbox.aws.iam.enforcement import role_credentials
+    from sandbox.aws.iam.principals import role_credentials
 
     make: Any = boto3.Session().client  # boto3's types need the literal name of the service
     return make(
