@@ -139,6 +139,25 @@ def test_rules_about_the_image_are_judged_on_its_config_and_manifest(
     assert decision.verdict is (VerdictOutcome.BLOCK if broken else VerdictOutcome.PASS)
 
 
+@pytest.mark.parametrize("action", [Action.ENFORCE, Action.WARN])
+@pytest.mark.parametrize("repeated", ["x", "\u0436", "\U0001f600"])
+def test_a_text_of_the_image_never_makes_an_item_too_large_to_be_written(
+    world: World, action: Action, repeated: str
+) -> None:
+    """A config may have megabytes, and an item 400 KB: the verdict could not be recorded, and would be a fault."""
+    huge = repeated * 150_000
+    rules = ImageRules(non_root=Rule(True, action), labels=Rule({"team": "shop"}, action))
+    governed(world, image=rules)
+    image = built(world, User=f"root:{huge}", Labels={"team": huge})
+    _, decision = judged(world, image)
+    assert set(rules_of(decision)) == {"image.non_root", "image.labels"}
+    release = world.ledger.latest(image)
+    assert release is not None
+    assert {reason["rule"] for reason in release.reasons} == set(rules_of(decision))
+    assert len(json.dumps([*release.reasons, *release.remedies])) < 20_000
+    assert all(len(reason["message"]) > 150_000 for reason in decision.reasons)
+
+
 def test_age_counts_from_the_first_stage_and_a_new_tag_makes_nothing_younger(world: World) -> None:
     policy = governed(world, mode=POLICY.stages["dev"].mode)
     image = built(world)

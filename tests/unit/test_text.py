@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.errors import ImageGateError, InvalidPolicyError
-from imagegate.text import is_one_line, json_text, one_line, printable, subject_line, web_link
+from imagegate.text import fit_texts, is_one_line, json_text, one_line, printable, subject_line, web_link
 from tests.poison import NAMES, PAYLOADS
 
 anything = st.text(st.characters(categories=None), max_size=60) | st.sampled_from(PAYLOADS)
@@ -108,3 +108,16 @@ def test_nothing_else_is_a_link(link: str) -> None:
 def test_the_message_of_an_error_is_one_line(text: str) -> None:
     assert is_one_line(str(ImageGateError(f"shop: {text}")))
     assert len(str(InvalidPolicyError(text, text)).split("\n")) == 2
+
+
+@given(
+    st.lists(st.sampled_from(["x", "ж", "😀", "\\", "\n"]), min_size=1, max_size=9),
+    st.sampled_from([1, 7, 1200]),
+)
+def test_texts_are_cut_so_that_all_of_them_fit(letters: list[str], number: int) -> None:
+    texts = [letter * 5_000 for letter in letters] * number
+    fitted = fit_texts(texts)
+    assert len(json.dumps(fitted)) <= max(120_000, 80 * len(texts))
+    assert all(text.startswith(cut.removesuffix("…")) for text, cut in zip(texts, fitted, strict=True))
+    assert all(len(cut) > 4 and cut.endswith("…") for cut in fitted)
+    assert fit_texts(["a", "ж" * 60]) == ["a", "ж" * 60]

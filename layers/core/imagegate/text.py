@@ -25,6 +25,7 @@ _URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+", re.IGNOREC
 # Amazon SNS API reference, Publish: fewer than 100 ASCII characters, no control characters.
 _SUBJECT_LIMIT = 99
 MESSAGE_LIMIT = 500  # characters of an error message of a service
+_LONGEST_TEXTS, _SHORTEST, _LONGEST = 100_000, 60, 4_000  # bytes of all in JSON, and of each
 
 
 def printable(text: str, limit: int | None = None) -> str:
@@ -38,6 +39,19 @@ def printable(text: str, limit: int | None = None) -> str:
 def one_line(text: str, limit: int | None = None) -> str:
     """Return the text as one printable line with single spaces, cut with `…` if it is longer than `limit`."""
     return printable(" ".join(printable(text).split()), limit)
+
+
+def fit_texts(texts: Sequence[str]) -> list[str]:
+    """Return the texts, cut with `…` so that all of them have at most 100,000 bytes in JSON, or 60 each."""
+    most = max(_SHORTEST, min(_LONGEST, _LONGEST_TEXTS // max(1, len(texts))))
+    return [_fit(text, most) for text in texts]
+
+
+def _fit(text: str, most: int) -> str:
+    kept = text[:most]
+    while len(json.dumps(kept)) > most:  # a character has up to twelve bytes
+        kept = kept[: len(kept) * 7 // 8]
+    return text if kept == text else f"{kept}…"
 
 
 def is_one_line(text: str) -> bool:

@@ -19,6 +19,7 @@ from imagegate.findings.scan import Basis, ScanStatus
 from imagegate.gate.verdict import PlatformScan, Verdict, VerdictOutcome
 from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.policy.policy import Mode
+from imagegate.text import fit_texts
 
 if TYPE_CHECKING:
     from imagegate.gate.evaluation import EvaluationResult
@@ -61,6 +62,12 @@ class Decision:
     @property
     def subject(self) -> Descriptor:
         return Descriptor(self.media_type, self.image.digest, self.size)
+
+    @property
+    def short_reasons(self) -> list[dict[str, str]]:
+        """The reasons for an item of the ledger, whose size has a limit: some messages have texts of the image."""
+        messages = fit_texts([reason["message"] for reason in self.reasons])
+        return [{**reason, "message": text} for reason, text in zip(self.reasons, messages, strict=True)]
 
     def encode(self) -> bytes:
         return canonical_json(

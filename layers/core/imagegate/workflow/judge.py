@@ -20,6 +20,7 @@ from imagegate.policy.policy import Mode, Stage
 from imagegate.ports.ledger import BaseImages, Clocks, RecordedReleases
 from imagegate.ports.risks import Vulnerabilities
 from imagegate.release.release import EcrImage, Ending, Outcome, Release, ReleaseId
+from imagegate.text import fit_texts
 from imagegate.workflow.examination.looks import NotYet
 from imagegate.workflow.reuse import ReuseVerdict
 
@@ -176,8 +177,8 @@ class JudgeImage:
             criticals=_criticals(found.scans),
             verdict=str(decision.verdict),
             attention=str(attention(stage, found.verdict)),
-            reasons=decision.reasons,
-            remedies=found.advice(release.image.repository, policy.waiver_terms)[:_MOST_REMEDIES],
+            reasons=decision.short_reasons,
+            remedies=fit_texts(found.advice(release.image.repository, policy.waiver_terms)[:_MOST_REMEDIES]),
             decision=digest,
             platforms=_platforms(release.image, found.scans),
             ending=None,

@@ -47,7 +47,7 @@ class ReuseVerdict:
             release.id,
             verdict=str(decision.verdict),
             attention=before.attention,
-            reasons=decision.reasons,
+            reasons=decision.short_reasons,
             remedies=(),
             decision=digest,
             platforms=before.platforms,
