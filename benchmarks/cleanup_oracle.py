@@ -51,12 +51,21 @@ def used(truth: Truth) -> set[Any]:
 def needed(truth: Truth) -> set[Any]:
     """Return all that must stay: what is used, its wholes, what no rule lets go, and all that belongs to these."""
     images = truth.images
-    kept = used(truth)
-    for _ in images:  # what contains or is described by something that is used is used
-        kept |= {whole for whole in images for part in kept if _belongs(images[part], images[whole])}
+    # What contains or is described by something that is used is used.
+    kept = _closed(
+        used(truth),
+        lambda kept: {one for one in images for part in kept if _belongs(images[part], images[one])},
+    )
     kept |= {digest for digest in images if not _may_go(truth, digest)}
-    for _ in images:
-        kept |= {part for part in images for whole in kept if _belongs(images[part], images[whole])}
+    return _closed(
+        kept, lambda kept: {one for one in images for whole in kept if _belongs(images[one], images[whole])}
+    )
+
+
+def _closed(kept: set[Any], related: Callable[[set[Any]], set[Any]]) -> set[Any]:
+    """Add what is related to something in the set, until nothing is new."""
+    while new := related(kept) - kept:
+        kept = kept | new
     return kept
 
 
