@@ -11,20 +11,17 @@ An oracle that shares no code with the product looks at the registry at the mome
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cleanup_oracle import Truth, expire_by_text, is_evidence_of, needed
+from benchmarks.cleanup_oracle import Truth, is_evidence_of, needed
+from benchmarks.lifecycle_rules import random_rules, readings_differ
 from benchmarks.output import write_result
 from imagegate.errors import ImageGateError, ThrottledError
-from imagegate.lifecycle.rules import parse_lifecycle
-from imagegate.lifecycle.simulation import simulate
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.cleanup import CleanupRule, CleanupTerms
 from imagegate.release.release import Outcome
@@ -245,33 +242,8 @@ class _Registry:
 
     def simulate_rules(self) -> None:
         """Compare the simulation of ECR's rules with the second reading, on the images of this registry."""
-        chance = self.chance
-        selections: list[dict[str, Any]] = [
-            {"tagStatus": "tagged", "tagPatternList": patterns}
-            for patterns in (["v*"], ["feature-*", "dev-*"], ["prod-*"], ["*1*"])
-        ]
-        chance.shuffle(selections)
-        selections = [*selections[: chance.randint(0, 4)], {"tagStatus": "untagged"}, {"tagStatus": "any"}]
-        rules = []
-        for number, selection in enumerate(selections, 1):
-            counts: dict[str, Any] = {"countType": "imageCountMoreThan", "countNumber": chance.randint(1, 4)}
-            if chance.random() < 0.5:
-                counts = {
-                    "countType": "sinceImagePushed",
-                    "countUnit": "days",
-                    "countNumber": chance.randint(1, 90),
-                }
-            rules.append(
-                {
-                    "rulePriority": number * 3,
-                    "selection": {**selection, **counts},
-                    "action": {"type": "expire"},
-                }
-            )
-        images = [replace(one, children=one.children) for one in self.images.images.values()]
-        effects = simulate(parse_lifecycle(json.dumps({"rules": rules}).encode()), images, NOW).effects
-        ours = {digest: one.rule.priority for digest, one in effects.items() if one.rule}
-        self.counts["simulations_differ"] += ours != expire_by_text(rules, images, NOW)
+        images = list(self.images.images.values())
+        self.counts["simulations_differ"] += readings_differ(random_rules(self.chance), images)
 
 
 def run(registries: int, seed: int) -> dict[str, int]:
