@@ -1,20 +1,31 @@
-"""boto3 clients for the sandbox's endpoint."""
+"""botocore clients for the sandbox's endpoint."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.loaders import create_loader
 
 from sandbox.settings import Settings
 
+_PATIENT = Config(read_timeout=600)  # a stack is created within its request: on a busy machine, for minutes
+_models = create_loader()  # it keeps what it read: a session would read it again
 
-def client(settings: Settings, credentials: Mapping[str, str], service: str) -> Any:
-    session: Any = boto3.Session(
+
+def client(
+    settings: Settings, credentials: Mapping[str, str], service: str, config: Config = _PATIENT
+) -> Any:
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _models)
+    return session.create_client(
+        service,
+        region_name=settings.region,
+        endpoint_url=settings.endpoint,
+        config=config,
         aws_access_key_id=credentials["aws_access_key_id"],
         aws_secret_access_key=credentials["aws_secret_access_key"],
         aws_session_token=credentials.get("aws_session_token"),
-        region_name=settings.region,
     )
-    return session.client(service, endpoint_url=settings.endpoint)

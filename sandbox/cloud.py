@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # In this order: later ones use earlier ones.
 _PATCHES = (
+    "speed",
     "iam.enforcement",
     "iam.simulation",
     "cfn.cloudformation",

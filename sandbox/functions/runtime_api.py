@@ -5,8 +5,10 @@ Shapes: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
+import socket
 import sys
 import threading
 import time
@@ -36,7 +38,14 @@ class RuntimeApi:
 
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._is_closed = False
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        """Answer until closed. `serve_forever` would look twenty times a second, for each of a hundred processes."""
+        with self._server:
+            while not self._is_closed:
+                self._server.handle_request()
 
     @property
     def address(self) -> str:
@@ -51,8 +60,9 @@ class RuntimeApi:
 
     def close(self) -> None:
         self._invocations.put(None)
-        self._server.shutdown()
-        self._server.server_close()
+        self._is_closed = True
+        with contextlib.suppress(OSError):  # the last request; nothing answers when it is closed already
+            socket.create_connection(("127.0.0.1", self._server.server_port), timeout=1).close()
 
 
 class _Server(ThreadingHTTPServer):

@@ -16,6 +16,7 @@ import random
 import uuid
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from jsonata import Jsonata
@@ -188,10 +189,15 @@ def _check_syntax(original: Callable[..., None]) -> Callable[..., None]:
     """Refuse an expression that does not parse when the state machine is created, as AWS does."""
 
     def init(self: StringJSONata, expression: str) -> None:
-        Jsonata(expression)
+        _check_expression(expression)
         original(self, expression)
 
     return init
+
+
+@lru_cache(maxsize=1024)
+def _check_expression(expression: str) -> None:
+    Jsonata(expression)
 
 
 def _eval_condition(self: ConditionStringJSONata, env: Environment) -> None:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +15,6 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -59,6 +57,7 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import (
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 
 from sandbox.aws.states import task_tokens
+from sandbox.clients import client
 from sandbox.settings import Settings
 
 # Services whose names differ between aws-sdk integrations and boto3.
@@ -69,32 +68,24 @@ _ACRONYMS = {"sqs": "SQS", "sns": "SNS"}
 _TERMINAL = {"States.Runtime", "States.DataLimitExceeded"}
 
 _settings: Settings
-_lock = threading.RLock()
 _installed = False
 
 
 @lru_cache(maxsize=64)
-def _client(service: str, region: str, role_arn: str) -> Any:
+def _client(service: str, role_arn: str) -> Any:
     from sandbox.aws.iam.principals import role_credentials
 
-    make: Any = boto3.Session().client  # boto3's types need the literal name of the service
-    return make(
-        service,
-        **role_credentials(role_arn, "states"),
-        region_name=region,
-        endpoint_url=_settings.endpoint,
-        config=Config(
-            parameter_validation=False,
-            retries={"total_max_attempts": 1},  # the state's own Retry decides
-            read_timeout=TimeoutSeconds.DEFAULT_TIMEOUT_SECONDS,
-            max_pool_connections=50,
-        ),
+    config = Config(
+        parameter_validation=False,
+        retries={"total_max_attempts": 1},  # the state's own Retry decides
+        read_timeout=TimeoutSeconds.DEFAULT_TIMEOUT_SECONDS,
+        max_pool_connections=50,
     )
+    return client(_settings, role_credentials(role_arn, "states"), service, config)
 
 
 def _boto_client_for(region: str, service: str, state_credentials: Any = None) -> Any:
-    with _lock:  # sessions are not thread-safe while they make clients
-        return _client(service, region, state_credentials.role_arn)
+    return _client(service, state_credentials.role_arn)
 
 
 def _replace_client_factory() -> None:
