@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from imagegate.audit.image import AuditTerms
-from imagegate.audit.report import CheckCount
+from imagegate.audit.finding import AdvisedRemedy
+from imagegate.audit.image import AuditedImage, AuditTerms, image_resource
+from imagegate.audit.report import AuditReport, CheckCount, part_of
 from imagegate.errors import AccessRefusedError, ThrottledError, UnreadableRecordError
 from imagegate.gate.facts import Evidence, ImageFacts, PlatformFacts
 from imagegate.lifecycle.stored_image import StoredImage
@@ -194,6 +195,25 @@ def test_labels_base_and_provenance_are_judged_by_the_policy_of_today(world: Aud
     )
     assert world.failing() == {"image-labels-missing", "image-base-foreign", "image-provenance-missing"}
     assert "no label maintainer" in world.detail("image-labels-missing")
+
+
+@pytest.mark.parametrize("text", ["\ud800", "x" * 500_000, "\x1b[31m", "a\n- b"])
+def test_no_text_of_an_image_keeps_the_report_from_being_written(world: Auditing, text: str) -> None:
+    """The report has the beginning of what a finding quotes, and all other findings."""
+    digest = world.shipped()
+    resource = image_resource(HOME, ImageRef(DEV, digest), "dev")
+    audited = AuditedImage(image=ImageRef(DEV, digest), resource=resource, stage=POLICY.stages["dev"])
+    outcomes = [
+        audited.result("image-labels-missing", f"label {text}", AdvisedRemedy("x")),
+        audited.unknown("image-package-prohibited", f"version {text}"),
+    ]
+    report = AuditReport(taken_at=NOW, account="1", region="r", results=part_of(outcomes))
+    content = report.to_bytes()
+    assert len(content) < 10_000
+    again = AuditReport.from_document(json.loads(content))
+    assert [one.detail.isprintable() for one in again.results.findings] == [True]
+    assert [one.reason.isprintable() for one in again.results.not_assessed] == [True]
+    assert again.to_bytes() == content
 
 
 def test_facts_that_no_decision_has_are_not_assessed(world: Auditing) -> None:

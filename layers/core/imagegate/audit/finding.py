@@ -11,6 +11,9 @@ from typing import Any, Self
 
 from imagegate.audit.checks import CATALOGUE, AuditCheck
 from imagegate.canonical_json import canonical_json, parse_timestamp, timestamp
+from imagegate.text import printable
+
+LONGEST_DETAIL = 2_000  # characters
 
 
 class ResourceKind(StrEnum):
@@ -96,6 +99,10 @@ class AuditFinding:
     waiver: str | None = None  # its id
     waived_until: date | None = None
     waiver_reason: str | None = None
+
+    def __post_init__(self) -> None:
+        """Cut the detail: it may have texts of images, of megabytes or with half a surrogate pair."""
+        object.__setattr__(self, "detail", printable(self.detail, LONGEST_DETAIL))
 
     @property
     def id(self) -> str:

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any, Self
 
 from imagegate.audit.checks import CATALOGUE, AuditCheck
-from imagegate.audit.finding import AuditedResource, AuditFinding
+from imagegate.audit.finding import LONGEST_DETAIL, AuditedResource, AuditFinding
 from imagegate.canonical_json import canonical_json, parse_timestamp, timestamp
 from imagegate.errors import RejectedInputError
+from imagegate.text import printable
 
 SCHEMA = "imagegate.audit/v1"
 
@@ -36,6 +37,10 @@ class NotAssessed:
     check: AuditCheck
     resource: AuditedResource
     reason: str
+
+    def __post_init__(self) -> None:
+        """Cut the reason, as the detail of a finding."""
+        object.__setattr__(self, "reason", printable(self.reason, LONGEST_DETAIL))
 
     def as_json(self) -> dict[str, Any]:
         return {"check": self.check.id, "resource": self.resource.as_json(), "reason": self.reason}
