@@ -77,6 +77,13 @@ def test_a_bundle_is_written_of_one_image_only(verify: Any) -> None:
     assert "--bundle is for one image" in result.err
 
 
+def test_a_bundle_is_made_of_an_image_and_not_of_a_file(verify: Any, tmp_path: Path) -> None:
+    result = verify(str(RECORDED / "v1-passed.zip"), "--bundle", str(tmp_path / "x.zip"))
+    assert (result.code, result.out) == (2, "")
+    assert "--bundle is for an image in ECR" in result.err
+    assert not (tmp_path / "x.zip").exists()
+
+
 def test_the_root_can_be_named_by_the_environment(verify: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAGEGATE_TRUST_ROOT", str(ROOT))
     result = verify(str(RECORDED / "v1-passed.zip"))

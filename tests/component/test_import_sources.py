@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imagegate.errors import AccessRefusedError
+from imagegate.errors import AccessRefusedError, RejectedInputError
 from imagegate_cli.faults import CannotTellError, NotFoundError
 from imagegate_cli.importing.sources import RemoteImage
 from tests.component.token_registry import MANIFEST, token_registry
@@ -68,6 +68,14 @@ def test_only_this_machine_is_called_without_tls(text: str, endpoint: str) -> No
 def test_a_text_that_names_no_image_is_refused_with_the_expected_form(text: str) -> None:
     with pytest.raises(CannotTellError, match="write HOST/NAME:TAG"):
         RemoteImage.parse(text)
+
+
+@pytest.mark.parametrize("host", ["h.example:99999", "h%00:1", "[::1", "a:b:c", "h.example:0x1"])
+def test_a_host_that_is_no_address_is_refused_in_one_line(host: str) -> None:
+    with pytest.raises(
+        (CannotTellError, RejectedInputError), match=r"is no address of a registry|cannot import"
+    ):
+        RemoteImage.parse(f"{host}/a:1").opened()
 
 
 def test_an_image_is_found_and_goes_by_its_digest_from_then_on() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -292,3 +294,31 @@ def test_an_address_that_is_none_names_the_settings(
     assert told.count("\n") == 1
     assert name in told
     assert "IMAGEGATE_DEBUG" not in told
+
+
+INTERRUPTED = """
+import os, signal, sys
+loaded = sys.argv.pop(1)
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith(loaded):
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from imagegate_cli.__main__ import run
+run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("loaded", "code", "says"),
+    [
+        ("imagegate_cli.main", -signal.SIGINT, ""),
+        ("click", -signal.SIGINT, ""),
+        ("imagegate_cli.commands.", 130, "imagegate: interrupted; a release that was started goes on\n"),
+    ],
+)
+def test_an_interrupt_at_any_time_is_no_traceback(loaded: str, code: int, says: str) -> None:
+    """Ctrl-C comes while the module is loaded."""
+    command = [sys.executable, "-c", INTERRUPTED, loaded, "policy", "--help"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr.lstrip("\n")) == (code, says)

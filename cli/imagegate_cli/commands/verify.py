@@ -126,6 +126,8 @@ def _verify(
     command_line: CommandLine, subject: str, options: VerifyOptions
 ) -> VerificationReport | PackReport:
     if Path(subject).is_file():
+        if options.bundle is not None:
+            raise click.UsageError(f"--bundle is for an image in ECR, and {subject} is a file")
         from imagegate_cli.evidence_pack.archive import is_pack
 
         return (_verify_pack if is_pack(Path(subject)) else _verify_bundle)(subject, options, now())

@@ -25,6 +25,8 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import LocationParseError, NameResolutionError
 
+from imagegate.errors import RejectedInputError
+
 _HEAD_BYTES = 256 * 1024  # of a response, including any number of "100 Continue"
 # The additional bytes of chunks and trailers.
 _BODY_FACTOR, _BODY_MORE = 2, 256 * 1024
@@ -92,8 +94,14 @@ class Guard:
     """The rule that one registry does not send us deeper into a network than it is itself."""
 
     def __init__(self, endpoint: str) -> None:
-        """Guard a registry. `endpoint`: the registry's own URL, which the user chose freely."""
-        self._host = _bare(urllib3.util.parse_url(endpoint).host or "")
+        """Guard a registry. `endpoint`: the registry's own URL, which the user chose freely.
+
+        Raises `RejectedInputError` if it is no URL.
+        """
+        try:
+            self._host = _bare(urllib3.util.parse_url(endpoint).host or "")
+        except LocationParseError as error:
+            raise RejectedInputError(f"{endpoint} is no address of a registry") from error
         self._network = Network.MACHINE  # the least deep network of its host so far
         self._lock = threading.Lock()
 
