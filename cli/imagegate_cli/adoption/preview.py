@@ -125,9 +125,9 @@ def preview(stack: Stack, pattern: Pattern, stage: str | None, limit: int | None
         raise NotFoundError(f"no repository matches {pattern.repositories} in {account}")
     ours = [name for name in names if _is_of(policy, name, stage)]
     look = _Look(stack, policy, installed_at, _tags_of_targets(stack, policy, ours))
-    there = [(facts, _wanted(pattern, facts)) for facts in _images(stack, ours)]
+    wanted_images = [(facts, _wanted(pattern, facts)) for facts in _images(stack, ours)]
     found = map_with_spinner(
-        "looking at images", [pair for pair in there if pair[1]], lambda pair: look.at(*pair)
+        "looking at images", [pair for pair in wanted_images if pair[1]], lambda pair: look.at(*pair)
     )
     found.sort(key=lambda one: one.pushed_at)
     start = [one for one in found if not one.left_out]
@@ -207,8 +207,8 @@ class _Look:
         if stage is None or target is None or following is None or following.approval:
             return ""
         for tag in filter(stage.promotes, tags):
-            there = self.targets.get(target, {}).get(tag)
-            if there not in (None, image.digest) and self.stack.ledger.holder(target, tag) is None:
+            present = self.targets.get(target, {}).get(tag)
+            if present not in (None, image.digest) and self.stack.ledger.holder(target, tag) is None:
                 return f"would move {target}:{tag} from another image"
         return ""
 

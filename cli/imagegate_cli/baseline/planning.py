@@ -81,7 +81,7 @@ class Planner:
 
     def found(self) -> dict[str | None, list[FoundRepository]]:
         """Return the repositories of this registry's stages as they are, by stage. Raises `ImageGateError`."""
-        found: dict[str | None, list[FoundRepository]] = {}
+        repositories: dict[str | None, list[FoundRepository]] = {}
         compare = self.compare
         stages = {
             name: stage.name
@@ -90,8 +90,8 @@ class Planner:
         }
         described = self.paced(lambda: list(compare.described(list(stages))))
         for repository in self._map(self._completed, [one for _, one in described if one is not None]):
-            found.setdefault(stages[repository.name], []).append(repository)
-        return found
+            repositories.setdefault(stages[repository.name], []).append(repository)
+        return repositories
 
     def _completed(self, described: FoundRepository) -> FoundRepository:
         return self.paced(lambda: self.compare.settings.completed(described, tuple(SettingsDocument)))

@@ -174,8 +174,8 @@ def _read_event(event: Any) -> tuple[Event, str, ImageRef | None]:
         if "request" in event:
             request = StartEnvelope.parse(event).request
             return Event.REQUEST, f"request: {request.reason}", request.image
-        if found := _read_without_release(event):
-            return *found, None
+        if known := _read_without_release(event):
+            return *known, None
         if name == EXECUTION_STATUS:
             return Event.STOPPED, name, parse_execution(event).image
         if name in ("ECR Image Scan", "Inspector2 Scan"):

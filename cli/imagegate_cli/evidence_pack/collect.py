@@ -93,8 +93,8 @@ class CollectPack:
 
     def _ended(self, period: AuditPeriod, now: datetime) -> list[Release]:
         """Return the attempts that ended in the period, in the order of their names."""
-        found = self.stack.ledger.recent(period.since - LONGEST, min(period.until, now))
-        ended = [one for one in found if one.closed_at and period.since <= one.closed_at < period.until]
+        releases = self.stack.ledger.recent(period.since - LONGEST, min(period.until, now))
+        ended = [one for one in releases if one.closed_at and period.since <= one.closed_at < period.until]
         return sorted(ended, key=lambda release: str(release.id))
 
     def _grants(self, period: AuditPeriod) -> dict[str, Any]:

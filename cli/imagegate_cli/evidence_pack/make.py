@@ -42,8 +42,8 @@ def _permissions(stack: Stack, verb: str, repository: str) -> list[Any]:
     from imagegate_cli.request_pace import RequestPace
 
     pace = RequestPace(PER_SECOND, pauses().sleep)
-    found = find_permissions(stack, clients.client, verb, repository, pace, lambda: None)
-    return [one.as_json() for one in found]
+    permissions = find_permissions(stack, clients.client, verb, repository, pace, lambda: None)
+    return [one.as_json() for one in permissions]
 
 
 def _calls(since: datetime, until: datetime) -> list[Any]:

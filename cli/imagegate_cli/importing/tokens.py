@@ -94,8 +94,8 @@ class TokenLogin:
         return _read(answer, server_name)
 
     def _refusal(self, answer: RegistryResponse) -> AccessRefusedError:
-        given = "refuses the credentials" if self.credentials else "lets nobody in without credentials"
-        return AccessRefusedError(f"the token server of {self.name} {given} ({answer.status})")
+        why = "refuses the credentials" if self.credentials else "lets nobody in without credentials"
+        return AccessRefusedError(f"the token server of {self.name} {why} ({answer.status})")
 
 
 def _read(answer: RegistryResponse, server_name: str) -> tuple[str, float]:

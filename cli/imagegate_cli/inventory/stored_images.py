@@ -124,11 +124,11 @@ def with_findings(ecr: Any, image: ListedImage, pace: RequestPace) -> ListedImag
 
 
 def _by_severity(counts: Mapping[str, int]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for name, number in counts.items():
         severity = str(Severity.parse(name))
-        found[severity] = found.get(severity, 0) + number
-    return found
+        numbers[severity] = numbers.get(severity, 0) + number
+    return numbers
 
 
 def _stored(repository: str, detail: Any) -> ListedImage:

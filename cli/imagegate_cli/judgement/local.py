@@ -175,7 +175,7 @@ def _notes_on_kinds(
     stage: Stage, reports: Sequence[ScannerReport], findings: Sequence[Finding]
 ) -> Iterator[str]:
     """Yield how findings that are no vulnerabilities count where no rule is about them, and the rules in vain."""
-    told = frozenset().union(*(kinds_told(report.scanner) for report in reports))
+    known_kinds = frozenset().union(*(kinds_told(report.scanner) for report in reports))
     for kind, rule in RULES_OF_KINDS.items():
         levels = Counter(finding.severity for finding in findings if finding.kind is kind)
         limit = stage.findings.max_of_kind.get(kind)
@@ -185,7 +185,7 @@ def _notes_on_kinds(
             yield f"{number}: counted by severity, as vulnerabilities are, because the policy has no {rule}"
         elif levels and not is_on(limit):
             yield f"{number}: not judged, because {rule} is off"
-        elif is_on(limit) and kind not in told:
+        elif is_on(limit) and kind not in known_kinds:
             yield f"not judged: {rule}, because no report is of a scanner that looks for {kind}s"
 
 

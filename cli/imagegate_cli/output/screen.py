@@ -78,11 +78,11 @@ class Screen(Console):
 
 def console(*, stderr: bool = False) -> Console:
     """Return the console. It heeds NO_COLOR, TERM and COLUMNS, and has at least 20 columns."""
-    made = Screen(stderr=stderr)
-    if not made.is_terminal and "COLUMNS" not in os.environ:
-        made.width = _PIPED_WIDTH
-    made.width = max(made.width, _NARROWEST)  # at a width of 0, Rich prints nothing
-    return made
+    screen = Screen(stderr=stderr)
+    if not screen.is_terminal and "COLUMNS" not in os.environ:
+        screen.width = _PIPED_WIDTH
+    screen.width = max(screen.width, _NARROWEST)  # at a width of 0, Rich prints nothing
+    return screen
 
 
 def coloured(word: str | None) -> Text:

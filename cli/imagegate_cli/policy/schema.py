@@ -58,8 +58,8 @@ def _plainer(part: dict[str, Any]) -> dict[str, Any]:
     if "default" in part and not isinstance(part["default"], bool | int) and not _is_word(part):
         part.pop("default")
     if _NULL in part.get("anyOf", ()):
-        kept = [option for option in part.pop("anyOf") if option != _NULL]
-        part = {**(kept[0] if len(kept) == 1 else {"anyOf": kept}), **part}
+        options = [option for option in part.pop("anyOf") if option != _NULL]
+        part = {**(options[0] if len(options) == 1 else {"anyOf": options}), **part}
     is_free = part.get("type") == "string" and "enum" not in part and "const" not in part
     if is_free and re.search(part.get("pattern", ""), "1.0"):
         # YAML reads 1.0 as a number; the parser reads it as text.

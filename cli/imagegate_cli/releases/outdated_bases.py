@@ -62,8 +62,8 @@ def find_outdated_bases(stack: Stack) -> list[OutdatedBase]:
     on_base: dict[ImageRef, tuple[BaseImage, list[Release]]] = {}
     for base, release in filter(None, pairs):
         on_base.setdefault(base.image, (base, []))[1].append(release)
-    found = [_compare(stack, base, releases) for base, releases in on_base.values()]
-    return sorted(filter(None, found), key=lambda one: -one.removes * len(one.images))
+    bases = [_compare(stack, base, releases) for base, releases in on_base.values()]
+    return sorted(filter(None, bases), key=lambda one: -one.removes * len(one.images))
 
 
 def _base_of(stack: Stack, image: ImageRef) -> tuple[BaseImage, Release] | None:

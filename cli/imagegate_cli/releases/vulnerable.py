@@ -117,12 +117,12 @@ def _look(
     stack: Stack, name: str, release: Release, is_in_use: bool, queue: dict[ImageRef, DueImage]
 ) -> VulnerableImage | None:
     due = queue.get(release.image)
-    found = [one for one in _findings(stack, name, release, due) if name in one.names]
-    if not found:
+    findings = [one for one in _findings(stack, name, release, due) if name in one.names]
+    if not findings:
         return None
-    packages = tuple(dict.fromkeys(package for one in found for package in one.packages))
+    packages = tuple(dict.fromkeys(package for one in findings for package in one.packages))
     return VulnerableImage(
-        release, packages, str(found[0].severity), is_in_use, tuple(due.runs) if due else ()
+        release, packages, str(findings[0].severity), is_in_use, tuple(due.runs) if due else ()
     )
 
 

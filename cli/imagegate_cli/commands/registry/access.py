@@ -97,14 +97,16 @@ def _show_permissions(stack: Stack, verb: str, repository: str, *, as_json: bool
 
     pace = RequestPace(PER_SECOND, pauses().sleep)
     with Spinner("simulating the policies of users and roles") as spinner:
-        found = list(find_permissions(stack, clients.client, verb, repository, pace, spinner.step))
+        permissions = list(find_permissions(stack, clients.client, verb, repository, pace, spinner.step))
     if as_json:
-        return show_json({"permissions": [one.as_json() for one in found], "cannot_tell": list(CANNOT_TELL)})
-    if found:
+        return show_json(
+            {"permissions": [one.as_json() for one in permissions], "cannot_tell": list(CANNOT_TELL)}
+        )
+    if permissions:
         from imagegate_cli.output import screen
 
         table = screen.plain_table(["", "WHO", "BY", "DEPENDS ON"])
-        for one in found:
+        for one in permissions:
             table.add_row(*one.row)
         screen.console().print(table)
     else:

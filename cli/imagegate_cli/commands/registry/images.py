@@ -88,11 +88,11 @@ def images(
         return _say_all(f"{stack.images.registry}/{name}" for name in islice(names, limit))
     if options["by"]:
         return _show_repositories(stack, islice(names, limit), layers=options["layers"], as_json=as_json)
-    found = _images(names, options)
+    listed = _images(names, options)
     if uri:
-        return _say_all(one.uri(stack.images.registry) for one in islice(_without_evidence(found), limit))
-    found = islice(found, limit)
-    return _show_images(stack, found, untagged=options["untagged"], as_json=as_json)
+        return _say_all(one.uri(stack.images.registry) for one in islice(_without_evidence(listed), limit))
+    listed = islice(listed, limit)
+    return _show_images(stack, listed, untagged=options["untagged"], as_json=as_json)
 
 
 def _without_evidence(images: Iterable[ListedImage]) -> Iterator[ListedImage]:
@@ -120,17 +120,17 @@ def _images(names: Iterable[str], options: dict[str, Any]) -> Iterator[ListedIma
     from imagegate_cli.inventory.stored_images import ORDERS, read_images
 
     ecr, pace = client("ecr"), RequestPace(_PACE, pauses().sleep)
-    found: Iterator[ListedImage] = (
+    listed: Iterator[ListedImage] = (
         one for name in names for one in read_images(ecr, name, pace, untagged=options["untagged"])
     )
     if options["findings"] or options["critical"] or options["sort"] == "findings":
-        found = _with_findings(ecr, found, pace)
+        listed = _with_findings(ecr, listed, pace)
     if options["critical"]:
-        found = (one for one in found if one.criticals)
+        listed = (one for one in listed if one.criticals)
     if options["sort"] is None:
-        return found
+        return listed
     with Spinner("reading images"):
-        return iter(sorted(found, key=ORDERS[options["sort"]]))
+        return iter(sorted(listed, key=ORDERS[options["sort"]]))
 
 
 def _with_findings(ecr: Any, found: Iterator[ListedImage], pace: RequestPace) -> Iterator[ListedImage]:

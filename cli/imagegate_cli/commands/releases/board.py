@@ -48,11 +48,11 @@ def board(command_line: CommandLine, /, *, out: Path | None, link: float | None,
         return say(_link(command_line.stack, link))
     if not out and not as_json:
         raise click.UsageError("say where the page goes: --out DIR; or --json, or --link")
-    made = _read(command_line.stack)
+    whole = _read(command_line.stack)
     if as_json:
-        show_json(made.as_json())
+        show_json(whole.as_json())
     if out:
-        _write(made, out)
+        _write(whole, out)
     return None
 
 

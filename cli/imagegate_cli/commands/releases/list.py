@@ -111,17 +111,17 @@ def list_(
 
 
 def _show_outdated_bases(stack: Stack, *, as_json: bool) -> None:
-    found = find_outdated_bases(stack)
+    bases = find_outdated_bases(stack)
     if as_json:
-        return show_json([one.as_json() for one in found])
-    if not found and not stack.policy.base_stages:
+        return show_json([one.as_json() for one in bases])
+    if not bases and not stack.policy.base_stages:
         return say("no base is known: no stage of the policy has the rule image.base_images", err=True)
-    if not found:
+    if not bases:
         return say("no image in use is built on a base that has a later release", err=True)
     from imagegate_cli.output import screen
     from imagegate_cli.releases import view
 
-    return screen.console().print(view.bases_table(found))
+    return screen.console().print(view.bases_table(bases))
 
 
 def _show_vulnerable(
@@ -129,10 +129,10 @@ def _show_vulnerable(
 ) -> None:
     """Show who has a vulnerability."""
     most, name, with_past = _most(limit, is_whole=True), options["cve"], options["history"]
-    found = find_vulnerable(
+    images = find_vulnerable(
         stack, name, lambda one: wanted.accepts_release(stack, one, always=not with_past), with_past=with_past
     )
-    shown = list(islice(found, most))
+    shown = list(islice(images, most))
     if as_json:
         return show_json([one.as_json() for one in shown])
     if not shown:

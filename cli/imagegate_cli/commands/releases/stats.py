@@ -32,17 +32,17 @@ def stats(command_line: CommandLine, /, *, since: timedelta, form: str) -> None:
 
     stack, at = command_line.stack, now()
     with Spinner("reading the ledger") as spinner:
-        found = measure(stack.ledger, stack.policy, at - since, at, spinner.step)
+        measures = measure(stack.ledger, stack.policy, at - since, at, spinner.step)
     if form == "json":
-        return show_json([one.as_json() for one in found])
+        return show_json([one.as_json() for one in measures])
     if form == "csv":
-        return print_content(_csv([one.as_json() for one in found]))
-    if not found:
+        return print_content(_csv([one.as_json() for one in measures]))
+    if not measures:
         return say("no attempt began in this time", err=True)
     from imagegate_cli.output import screen
 
     table = screen.plain_table(["MEASURE", "STAGE", "VALUE", "COUNTED"])
-    for one in found:
+    for one in measures:
         table.add_row(*one.row)
     return screen.console().print(table)
 

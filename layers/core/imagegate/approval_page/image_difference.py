@@ -36,13 +36,13 @@ Places = Mapping[Place, Seen]
 
 def seen(findings: Iterable[Finding]) -> dict[Place, Seen]:
     """Return each place once, with its gravest severity on any platform."""
-    found: dict[Place, Seen] = {}
+    places: dict[Place, Seen] = {}
     for finding in findings:
         for place, one in zip(finding.places, _each(finding), strict=True):
-            known = found.get(place)
+            known = places.get(place)
             if known is None or _RANK[one.severity] < _RANK[known.severity]:
-                found[place] = one
-    return found
+                places[place] = one
+    return places
 
 
 def _each(finding: Finding) -> Iterator[Seen]:
@@ -141,8 +141,8 @@ def difference(before: ComparedImage, after: ComparedImage) -> Difference:
 
 
 def _gravest(without: Places, among: Places) -> tuple[Seen, ...]:
-    found = [one for place, one in among.items() if place not in without]
-    return tuple(sorted(found, key=lambda one: (_RANK[one.severity], one.vulnerability, one.package)))
+    left = [one for place, one in among.items() if place not in without]
+    return tuple(sorted(left, key=lambda one: (_RANK[one.severity], one.vulnerability, one.package)))
 
 
 def _severities(before: Places, after: Places) -> Iterator[SeverityChange]:

@@ -78,8 +78,8 @@ class ApprovalView:
     def aside(self) -> Mapping[str, int]:
         """The number of findings of all platforms that do not count, by reason."""
         scans = self.decision.scans if self.decision else ()
-        found = {why: sum(scan.get("aside", {}).get(why, 0) for scan in scans) for why in _ASIDE}
-        return {why: number for why, number in found.items() if number}
+        numbers = {why: sum(scan.get("aside", {}).get(why, 0) for scan in scans) for why in _ASIDE}
+        return {why: number for why, number in numbers.items() if number}
 
 
 def headline(

@@ -54,15 +54,15 @@ class Grant:
     @property
     def account(self) -> str | None:
         """The account of the principal, or None if there is none in its name."""
-        found = _ACCOUNT.fullmatch(self.principal)
-        return found[1] if found else None
+        match = _ACCOUNT.fullmatch(self.principal)
+        return match[1] if match else None
 
     @property
     def accounts(self) -> frozenset[str]:
         """The accounts that the conditions name."""
         keys = ("aws:principalaccount", "aws:sourceaccount", "aws:principalarn", "aws:sourcearn")
         values = (value for key in keys for value in self.conditions.get(key, ()))
-        return frozenset(found[1] for value in values if (found := _ACCOUNT.fullmatch(value)))
+        return frozenset(match[1] for value in values if (match := _ACCOUNT.fullmatch(value)))
 
     @property
     def is_public(self) -> bool:
@@ -92,9 +92,9 @@ def explain_grants(faults: Iterable[Grant], remedy: AdvisedRemedy) -> Answer:
 
 
 def _public(settings: RepositorySettings, _: RepositoryExpectations) -> Answer:
-    found = (one for one in grants_of(settings.found.policy, (*PULL, *WRITE)) if one.is_public)
+    grants = (one for one in grants_of(settings.found.policy, (*PULL, *WRITE)) if one.is_public)
     return explain_grants(
-        found, _edit(settings, "name the accounts, the organization or the roles instead of *")
+        grants, _edit(settings, "name the accounts, the organization or the roles instead of *")
     )
 
 
@@ -120,7 +120,7 @@ def _foreign_account(settings: RepositorySettings, expected: RepositoryExpectati
     access, home = expected.known.access or Access(), expected.registry.account
     accounts = {home, *(access.read_accounts or ()), *(access.write_accounts or ())}
     principals = {*(access.roles or ()), *(access.push_exceptions or ()), *expected.registry.gate_roles}
-    found = (
+    grants = (
         one
         for one in grants_of(settings.found.policy, (*PULL, *WRITE))
         if not one.is_public
@@ -128,7 +128,7 @@ def _foreign_account(settings: RepositorySettings, expected: RepositoryExpectati
         and not is_known(one, accounts, access.organization)
     )
     text = "name it in access of the baseline if it should have access; otherwise take the statement out"
-    return explain_grants(found, _edit(settings, text))
+    return explain_grants(grants, _edit(settings, text))
 
 
 def is_known(grant: Grant, accounts: Collection[str], organization: str | None = None) -> bool:

@@ -36,8 +36,10 @@ def check_recorded_facts(image: AuditedImage, terms: AuditTerms) -> Iterator[Che
             why = image.no_decision or "its decision is older than facts in records"
             yield image.unknown(check, f"no decision tells: {why}")
             continue
-        found = [one for one in violations(stage.image, stage.evidence, facts, terms.now) if one.rule == rule]
-        yield _outcome(image, check, found)
+        violated = [
+            one for one in violations(stage.image, stage.evidence, facts, terms.now) if one.rule == rule
+        ]
+        yield _outcome(image, check, violated)
 
 
 def _rules(stage: Stage) -> tuple[tuple[str, str, Rule[Any] | None], ...]:

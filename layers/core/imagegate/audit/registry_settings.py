@@ -76,15 +76,15 @@ def check_registry(settings: RegistrySettings) -> Iterator[CheckOutcome]:
 
 def _scan_type(settings: RegistrySettings) -> Answer:
     wanted = settings.terms.scan_type or (settings.scanner and settings.scanner.upper())
-    found = settings.found.scanning.get("scanType", "BASIC")
+    scan_type = settings.found.scanning.get("scanType", "BASIC")
     if wanted is None:
         return None
-    if found == wanted:
+    if scan_type == wanted:
         return True
     text = "set the type in the baseline and apply it, or write the policy for the other scanner"
     more = ": rules about fixes and exploits have no data" if wanted == ENHANCED else ""
     remedy = _APPLY if settings.terms.scan_type else AdvisedRemedy(text)
-    return SettingFault(f"{found.lower()} scanning, and should be {wanted.lower()}{more}", remedy)
+    return SettingFault(f"{scan_type.lower()} scanning, and should be {wanted.lower()}{more}", remedy)
 
 
 def _residency(settings: RegistrySettings) -> Answer:
@@ -118,7 +118,7 @@ def _replicate(text: str) -> AdvisedRemedy:
 
 def _policy(settings: RegistrySettings) -> Answer:
     known = {settings.registry.account, *(settings.terms.replication_from or ())}
-    found = (
+    grants = (
         one
         for one in grants_of(settings.found.policy, (*_REGISTRY_ACTIONS, *PULL, *WRITE))
         if one.is_public
@@ -128,7 +128,7 @@ def _policy(settings: RegistrySettings) -> Answer:
     text = (
         "name the account in replication_from of the baseline, or take it out by aws ecr put-registry-policy"
     )
-    return explain_grants(found, AdvisedRemedy(text, "aws ecr get-registry-policy"))
+    return explain_grants(grants, AdvisedRemedy(text, "aws ecr get-registry-policy"))
 
 
 def _settings(settings: RegistrySettings) -> Answer:

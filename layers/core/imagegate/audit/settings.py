@@ -160,17 +160,17 @@ def _scan_frequency(settings: RepositorySettings, expected: RepositoryExpectatio
 
 
 def _tags_mutable(settings: RepositorySettings, expected: RepositoryExpectations) -> Answer:
-    found, wanted = settings.found.tag_mutability, expected.known.tag_mutability
+    mutability, wanted = settings.found.tag_mutability, expected.known.tag_mutability
     if wanted is None:
-        if found.is_immutable and not found.exceptions:
+        if mutability.is_immutable and not mutability.exceptions:
             return True
         command = f"aws ecr put-image-tag-mutability --repository-name {settings.name} --image-tag-mutability IMMUTABLE"
         text = "make tags immutable, or say in the baseline which may move"
-        return SettingFault(f"{found}, and the baseline does not say so", AdvisedRemedy(text, command))
+        return SettingFault(f"{mutability}, and the baseline does not say so", AdvisedRemedy(text, command))
     change = next((one for one in _plan(settings, expected).changes if one.setting == "tag mutability"), None)
     if change is not None:
         return SettingFault(f"{change.before}, and should be {change.after}", apply_baseline(settings))
-    return True if found.is_immutable else None
+    return True if mutability.is_immutable else None
 
 
 def _encryption(settings: RepositorySettings, expected: RepositoryExpectations) -> Answer:
@@ -234,8 +234,8 @@ def _lifecycle_different(settings: RepositorySettings, expected: RepositoryExpec
 def _tags_missing(settings: RepositorySettings, expected: RepositoryExpectations) -> Answer:
     if not expected.known.tags:
         return None
-    found = settings.found.tags
-    wrong = [f"{key}={value}" for key, value in expected.known.tags.items() if found.get(key) != value]
+    tags = settings.found.tags
+    wrong = [f"{key}={value}" for key, value in expected.known.tags.items() if tags.get(key) != value]
     return SettingFault(f"should have {', '.join(wrong)}", apply_baseline(settings)) if wrong else True
 
 

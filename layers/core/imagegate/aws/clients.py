@@ -96,12 +96,12 @@ def client_with(service: str, credentials: Mapping[str, str], region: str) -> An
 
 def _make(service: str, **options: Any) -> Any:
     with _MAKING:  # threads may share a client, but not the session that makes it (boto3 guide, "Session")
-        made = session().create_client(service, config=_CONFIG, **options)
+        client_ = session().create_client(service, config=_CONFIG, **options)
     for operation, kind in _READ_AS_JSON.items():
-        made.meta.events.register(f"before-parse.{operation}", partial(_read_as_json, kind))
-    made.meta.events.register("after-call", _refuse_fault)
-    made.meta.events.register("after-call-error", _refuse_silence)
-    return made
+        client_.meta.events.register(f"before-parse.{operation}", partial(_read_as_json, kind))
+    client_.meta.events.register("after-call", _refuse_fault)
+    client_.meta.events.register("after-call-error", _refuse_silence)
+    return client_
 
 
 def _read_as_json(kind: Any, response_dict: Any, customized_response_dict: Any, **_: Any) -> None:

@@ -30,8 +30,8 @@ _COMPARING = re.compile(
 
 def statements_of(document: Mapping[str, Any] | None) -> list[Statement]:
     """Return the statements of a document; a single one may be without a list."""
-    found = (document or {}).get("Statement", [])
-    return list(found) if isinstance(found, list) else [found]
+    statements = (document or {}).get("Statement", [])
+    return list(statements) if isinstance(statements, list) else [statements]
 
 
 def is_own(statement: Statement) -> bool:
@@ -80,15 +80,15 @@ def principals_of(statement: Statement) -> list[str]:
 
 def narrowing(statement: Statement) -> dict[str, tuple[str, ...]]:
     """Return the conditions that compare who calls, or from where, with given values: these by key, in lower case."""
-    found: dict[str, tuple[str, ...]] = {}
+    conditions: dict[str, tuple[str, ...]] = {}
     for operator, tests in (statement.get("Condition") or {}).items():
         if not _COMPARING.fullmatch(operator):
             continue
         for key, value in tests.items():
             values = tuple(as_list(value))
             if key.lower() in _NARROWING and all(_is_narrow(key.lower(), one) for one in values):
-                found[key.lower()] = values
-    return found
+                conditions[key.lower()] = values
+    return conditions
 
 
 def _is_narrow(key: str, value: str) -> bool:

@@ -25,19 +25,19 @@ class RepositoryGraph:
     @classmethod
     def of(cls, images: Iterable[StoredImage]) -> Self:
         """Return the graph. Evidence of an image that the repository does not have is evidence of nothing."""
-        there = {image.digest: image for image in images}
+        by_digest = {image.digest: image for image in images}
         indexes: dict[Digest, list[Digest]] = {}
         evidence: dict[Digest, list[Digest]] = {}
         subjects: dict[Digest, list[Digest]] = {}
-        for image in there.values():
+        for image in by_digest.values():
             for child in image.children:
-                if child in there:
+                if child in by_digest:
                     indexes.setdefault(child, []).append(image.digest)
             for subject in named_subjects(image):
-                if subject in there and subject != image.digest:
+                if subject in by_digest and subject != image.digest:
                     evidence.setdefault(subject, []).append(image.digest)
                     subjects.setdefault(image.digest, []).append(subject)
-        return cls(there, indexes, evidence, subjects)
+        return cls(by_digest, indexes, evidence, subjects)
 
     def wholes(self, digest: Digest) -> list[Digest]:
         """Return what the manifest is a part or evidence of, one level up."""

@@ -184,35 +184,37 @@ def _planned(
 
 def steps_left(plan: CleanupPlan, images: Iterable[StoredImage]) -> list[PlannedImage]:
     """Return the steps that are not done yet. `images`: what the repository has now."""
-    there = {image.digest: image for image in images}
+    by_digest = {image.digest: image for image in images}
     return [
         step
         for step in plan.steps
-        if step.digest in there
-        and not (step.action is CleanupAction.ARCHIVE and there[step.digest].status is StorageStatus.ARCHIVED)
+        if step.digest in by_digest
+        and not (
+            step.action is CleanupAction.ARCHIVE and by_digest[step.digest].status is StorageStatus.ARCHIVED
+        )
     ]
 
 
 def changes_since(plan: CleanupPlan, images: Iterable[StoredImage]) -> list[str]:
     """Return what has changed since the plan, as sentences, apart from steps that are done: digests, tags, pulls."""
-    there = {image.digest: image for image in images}
+    by_digest = {image.digest: image for image in images}
     planned = {one.digest: one for one in (*plan.steps, *plan.kept)}
-    left = {step.digest for step in steps_left(plan, there.values())}
-    found = [f"{digest.short} is new" for digest in there if digest not in planned]
-    found += [f"{one.digest.short} is gone" for one in plan.kept if one.digest not in there]
-    for digest, image in there.items():
+    left = {step.digest for step in steps_left(plan, by_digest.values())}
+    changes = [f"{digest.short} is new" for digest in by_digest if digest not in planned]
+    changes += [f"{one.digest.short} is gone" for one in plan.kept if one.digest not in by_digest]
+    for digest, image in by_digest.items():
         was = planned.get(digest)
         if was and was.tags != tuple(sorted(image.tags)):
-            found.append(f"{digest.short} has other tags")
+            changes.append(f"{digest.short} has other tags")
         if (
             was
             and digest in left
             and was.pulled_at != (timestamp(image.pulled_at) if image.pulled_at else None)
         ):
-            found.append(f"{digest.short} was pulled")
+            changes.append(f"{digest.short} was pulled")
         if was and digest in left and was.status is not image.status:
-            found.append(f"{digest.short} is {image.status}")
-    return found
+            changes.append(f"{digest.short} is {image.status}")
+    return changes
 
 
 def check_steps(left: Sequence[PlannedImage], selection: CleanupSelection) -> list[str]:

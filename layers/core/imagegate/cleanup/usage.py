@@ -53,14 +53,14 @@ class UsedImages:
 
     def reasons(self, repository: str, images: Iterable[StoredImage]) -> dict[Digest, list[str]]:
         """Return why images of the repository are used, by their digest."""
-        found: dict[Digest, list[str]] = {}
+        reasons: dict[Digest, list[str]] = {}
         for image in images:
             users = [*self.by_digest.get(ImageRef(repository, image.digest), ())]
             for tag in sorted(image.tags):
                 users += self.by_tag.get((repository, tag), ())
             if users:
-                found[image.digest] = [f"is used by {user}" for user in dict.fromkeys(users)]
-        return found
+                reasons[image.digest] = [f"is used by {user}" for user in dict.fromkeys(users)]
+        return reasons
 
 
 def _reference(name: str, registry: str) -> Reference | None:

@@ -129,8 +129,10 @@ def remedies(
     for (_, rule), number in _unmet(chosen, needs).items():
         left[rule] = max(left.get(rule, 0), number)
     actions = sorted((candidate.remedy() for candidate in chosen), key=lambda remedy: -remedy.removes)
-    found = [one.finding for one in blocking]
-    return Remedies(tuple(actions), left, tuple(describe_unsolved(left, found)), find_to_waive(left, found))
+    findings = [one.finding for one in blocking]
+    return Remedies(
+        tuple(actions), left, tuple(describe_unsolved(left, findings)), find_to_waive(left, findings)
+    )
 
 
 def _needs(stage: Stage, scan: PlatformScan) -> Iterator[tuple[str, int]]:

@@ -45,13 +45,13 @@ def find_dangers(
     protected: Mapping[Digest, Sequence[str]],
 ) -> list[Danger]:
     """Return the dangers of every reading, each once. `protected`: the reasons why images have to stay."""
-    found = [danger for one in simulations for danger in _dangers(images, one.effects, protected)]
-    found += [
+    dangers = [danger for one in simulations for danger in _dangers(images, one.effects, protected)]
+    dangers += [
         Danger(DangerKind.NO_EFFECT, rule.priority, None, _no_effect(rule))
         for rule in rules
         if not any(one.selected.get(rule.priority) for one in simulations)
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(dangers))
 
 
 def _no_effect(rule: LifecycleRule) -> str:
@@ -68,7 +68,7 @@ def _dangers(
     effects: Mapping[Digest, LifecycleEffect],
     protected: Mapping[Digest, Sequence[str]],
 ) -> Iterator[Danger]:
-    there = {image.digest for image in images}
+    digests = {image.digest for image in images}
     parents = {
         child: image.digest for image in images if image.digest not in effects for child in image.children
     }
@@ -80,7 +80,7 @@ def _dangers(
                 DangerKind.PROTECTED, number, digest, f"would {verb} an image that {'; '.join(reasons)}"
             )
         for subject in named_subjects(effect.image):
-            if subject in there and subject not in effects:
+            if subject in digests and subject not in effects:
                 sentence = f"would {verb} evidence of {subject.short}, which stays"
                 yield Danger(DangerKind.EVIDENCE, number, digest, sentence)
         if digest in parents:

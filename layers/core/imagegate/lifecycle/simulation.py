@@ -74,10 +74,10 @@ def simulate(
 
 def _eligible(images: Sequence[StoredImage], reading: Reading) -> Iterator[StoredImage]:
     """Yield what rules look at: no child of an index that is there, and, by one reading, no evidence."""
-    there = {image.digest for image in images}
+    digests = {image.digest for image in images}
     children = {child for image in images for child in image.children}
     for image in images:
-        is_evidence = image.subject in there
+        is_evidence = image.subject in digests
         if image.digest not in children and not (is_evidence and reading is Reading.IMAGES):
             yield image
 

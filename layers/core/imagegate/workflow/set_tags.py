@@ -52,9 +52,9 @@ class SetTags:
 
     def run(self, plan: TagPlan, now: datetime) -> Promoted:
         """Set the tags of the plan. The caller records the promotion."""
-        there = ImageRef(self.target, self.release.image.digest)
+        target = ImageRef(self.target, self.release.image.digest)
         was_there = self.copy.registry is self.copy.origin and not self.copy.is_new
-        known = self.ledger.latest(there) if was_there else None
+        known = self.ledger.latest(target) if was_there else None
         for tag in plan.move:
             self._move(tag)
         promotion = None
@@ -62,7 +62,7 @@ class SetTags:
             promotion = Promotion(self.target, self.release.image.digest, tuple(self.moved))
             if known and known.outcome in (None, Outcome.BLOCKED):
                 # The image and its tag were there before, so ECR sends no event about the promotion.
-                self.ledger.request_again(there, now)
+                self.ledger.request_again(target, now)
         return Promoted(self._outcome(), "; ".join(self._notes(plan)), promotion)
 
     def _move(self, tag: str) -> None:
@@ -95,12 +95,12 @@ class SetTags:
         """Say whether an adopted image would take the tag of a later image, pushed before tags were claimed."""
         if self.release.reason is not StartReason.ADOPTED or self.ledger.holder(self.target, tag):
             return False
-        there = self._digest_of(tag)
-        if there in (None, self.release.image.digest):
+        tagged = self._digest_of(tag)
+        if tagged in (None, self.release.image.digest):
             return False
         if self.copy.registry is not self.copy.origin:
             return True  # only the stack of that registry knows when that image arrived
-        return self.images.facts(ImageRef(self.target, there)).pushed_at > pushed_at
+        return self.images.facts(ImageRef(self.target, tagged)).pushed_at > pushed_at
 
     def _give_back(self, tag: str) -> None:
         """Move the tag back to its holder, if this call or one that was killed had moved it.

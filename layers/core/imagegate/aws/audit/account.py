@@ -90,8 +90,8 @@ class AwsAccount:
                         others[place.stage, check].append(arn)
         for place in places:
             for check in place.checks:
-                found = tuple(others[place.stage, check])
-                yield WhoMay(check, _ACTIONS[check][0], place.repository, place.stage, found)
+                principals = tuple(others[place.stage, check])
+                yield WhoMay(check, _ACTIONS[check][0], place.repository, place.stage, principals)
 
 
 def _asked(places: Sequence[GuardedPlace]) -> Iterator[tuple[list[str], list[str]]]:

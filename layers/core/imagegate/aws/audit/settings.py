@@ -30,17 +30,17 @@ class EcrAuditSettings(EcrSettings):
         response = self.read("describe_repositories", repositoryNames=[name])
         if response is None:
             return None
-        found, part = found_repository(response["repositories"][0]), RepositoryPart
+        settings, part = found_repository(response["repositories"][0]), RepositoryPart
         unread: dict[RepositoryPart, str] = {}
         named = {"repositoryName": name}
-        found = replace(
-            found,
+        settings = replace(
+            settings,
             lifecycle=_tried(unread, part.LIFECYCLE, lambda: self._document("get_lifecycle_policy", **named)),
             policy=_tried(unread, part.POLICY, lambda: self._document("get_repository_policy", **named)),
-            tags=_tried(unread, part.TAGS, lambda: self._tags(found.arn)) or {},
+            tags=_tried(unread, part.TAGS, lambda: self._tags(settings.arn)) or {},
         )
         frequency = _tried(unread, part.SCANNING, lambda: self._frequency(name))
-        return ReadRepository(found, frequency or Frequency.MANUAL, unread)
+        return ReadRepository(settings, frequency or Frequency.MANUAL, unread)
 
     def _document(self, operation: str, **request: Any) -> Any:
         """Return the policy in an answer, or None if there is none."""
@@ -80,7 +80,7 @@ class EcrAuditSettings(EcrSettings):
         part = RegistryPart
         scanning = _tried(unread, part.SCANNING, lambda: self.read("get_registry_scanning_configuration"))
         described = _tried(unread, part.REPLICATION, lambda: self.read("describe_registry"))
-        found = FoundRegistry(
+        settings = FoundRegistry(
             (scanning or {}).get("scanningConfiguration", {}),
             (described or {}).get("replicationConfiguration", {}).get("rules", []),
             _tried(unread, part.POLICY, lambda: self._document("get_registry_policy")),
@@ -89,7 +89,7 @@ class EcrAuditSettings(EcrSettings):
             _tried(unread, part.SIGNING, self.signing_rules if has_signing else tuple) or (),
             _tried(unread, part.ACCOUNT, lambda: self.account_settings(account_settings)) or {},
         )
-        return ReadRegistry(found, unread)
+        return ReadRegistry(settings, unread)
 
 
 def _tried(unread: dict[Part, str], part: Part, call: Callable[[], Any]) -> Any:

@@ -48,9 +48,9 @@ class EcrStoredImages(EcrImages):
         """
         for start in range(0, len(digests), _IMAGES_A_CALL):
             wanted = digests[start:][:_IMAGES_A_CALL]
-            found = self._describe(repository, wanted)
-            yield from found
-            known = {detail["imageDigest"] for detail in found}
+            details = self._describe(repository, wanted)
+            yield from details
+            known = {detail["imageDigest"] for detail in details}
             for digest in wanted:
                 if str(digest) not in known:
                     yield from self._describe(repository, [digest], filter={"imageStatus": "ANY"})
@@ -86,16 +86,16 @@ class EcrStoredImages(EcrImages):
     @cached_property
     def _excluded(self) -> frozenset[str]:
         """The principals of the list, roles without their paths; empty if it may not be read."""
-        found: list[str] = []
+        principals: list[str] = []
         request: dict[str, Any] = {}
         while True:
             try:
                 response = self._client.list_pull_time_update_exclusions(**request)
             except ClientError:
                 return frozenset()  # so that reads count as pulls: they may
-            found += response.get("pullTimeUpdateExclusions", ())
+            principals += response.get("pullTimeUpdateExclusions", ())
             if not response.get("nextToken"):
-                return frozenset(_without_path(arn) for arn in found)
+                return frozenset(_without_path(arn) for arn in principals)
             request["nextToken"] = response["nextToken"]
 
     def delete(self, repository: str, digests: Sequence[Digest]) -> dict[Digest, str]:

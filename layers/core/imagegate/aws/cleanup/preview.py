@@ -52,14 +52,14 @@ def preview_lifecycle(
 
 
 def _read(ecr: Any, repository: str, page: Any) -> dict[Digest, PreviewedEffect]:
-    found: dict[Digest, PreviewedEffect] = {}
+    effects: dict[Digest, PreviewedEffect] = {}
     while True:
         for result in page.get("previewResults", ()):
             action = LifecycleAction(result["action"]["type"].lower())
             digest = Digest.parse(result["imageDigest"])
-            found[digest] = PreviewedEffect(action, result.get("appliedRulePriority"))
+            effects[digest] = PreviewedEffect(action, result.get("appliedRulePriority"))
         if not page.get("nextToken"):
-            return found
+            return effects
         page = ecr.get_lifecycle_policy_preview(
             repositoryName=repository, maxResults=100, nextToken=page["nextToken"]
         )

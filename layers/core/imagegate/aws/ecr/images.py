@@ -81,7 +81,7 @@ class EcrImages:
         return _manifest(described)
 
     def read_manifests(self, repository: str, digests: Collection[Digest]) -> dict[Digest, Manifest]:
-        found: dict[Digest, Manifest] = {}
+        manifests: dict[Digest, Manifest] = {}
         wanted = list(dict.fromkeys(digests))
         for start in range(0, len(wanted), _IMAGES_A_CALL):
             with translated(GONE, subject=repository):
@@ -93,8 +93,8 @@ class EcrImages:
             for described in response.get("images", ()):
                 with suppress(RejectedInputError):
                     manifest = _manifest(described)
-                    found[manifest.digest] = manifest
-        return found
+                    manifests[manifest.digest] = manifest
+        return manifests
 
     def _get(self, repository: str, wanted: ImageIdentifierTypeDef) -> Any:
         name = f"{repository} {' '.join(map(str, wanted.values()))}"

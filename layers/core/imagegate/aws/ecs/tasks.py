@@ -86,13 +86,13 @@ def described(response: Mapping[str, Any], name: str, number: int) -> Sequence[M
 
     Raises `ServiceUnavailableError` if it says nothing about one, or fails for another reason: it may exist, and run.
     """
-    found: Sequence[Mapping[str, Any]] = response.get(name, ())
+    described: Sequence[Mapping[str, Any]] = response.get(name, ())
     failures = response.get("failures", ())
     reasons = sorted({str(one.get("reason")) for one in failures} - {"MISSING"})
-    if reasons or len(found) + len(failures) < number:
+    if reasons or len(described) + len(failures) < number:
         why = ", ".join(reasons) or "no answer"
-        raise ServiceUnavailableError(f"Amazon ECS described {len(found)} of {number} {name}: {why}")
-    return found
+        raise ServiceUnavailableError(f"Amazon ECS described {len(described)} of {number} {name}: {why}")
+    return described
 
 
 def _list(ecs: Any, operation: str, name: str, **arguments: Any) -> Iterator[str]:

@@ -42,8 +42,8 @@ class DynamoNotices:
 
     def noted(self, notices: Sequence[str]) -> set[str]:
         items = self._table.read_all([keys.notice(notice) for notice in notices], attributes=("pk",))
-        found = {item["pk"] for item in items}
-        return {notice for notice in notices if keys.notice(notice)["pk"] in found}
+        names = {item["pk"] for item in items}
+        return {notice for notice in notices if keys.notice(notice)["pk"] in names}
 
     def installed_at(self, now: datetime) -> datetime:
         """Store the time of the installation unless one is stored, and return the stored time."""

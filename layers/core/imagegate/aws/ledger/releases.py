@@ -79,11 +79,11 @@ class DynamoReleases:
 
     def begun(self, images: Sequence[ImageRef]) -> dict[ImageRef, frozenset[str]]:
         first = [keys.attempt(ReleaseId(image, 1)) for image in images]
-        found = {item["pk"]: item for item in self._table.read_all(first, attributes=("pk", "tags"))}
+        items = {item["pk"]: item for item in self._table.read_all(first, attributes=("pk", "tags"))}
         return {
-            image: frozenset(found[key].get("tags", ()))
+            image: frozenset(items[key].get("tags", ()))
             for image in images
-            if (key := keys.image(image)) in found
+            if (key := keys.image(image)) in items
         }
 
     def open_releases(self) -> Iterator[Release]:

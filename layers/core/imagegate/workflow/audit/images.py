@@ -201,8 +201,8 @@ class _Known:
 
     def indexes(self) -> dict[Digest, list[Release]]:
         """Return the attempts of the indexes that each platform was released with."""
-        found: dict[Digest, list[Release]] = defaultdict(list)
+        indexes: dict[Digest, list[Release]] = defaultdict(list)
         for release in (one for many in self.attempts.values() for one in many):
             for platform in release.platforms:
-                found[platform].append(release)
-        return found
+                indexes[platform].append(release)
+        return indexes

@@ -44,17 +44,17 @@ class ReadSboms:
         sbom = release.sbom if release else None
         if release is None or sbom is None or not sbom.manifests:
             return ListedPackages(missing=_NONE)
-        found: list[Package] = []
+        packages: list[Package] = []
         problem = f"SBOM: {sbom.note}" if sbom.note.startswith("none") else ""
         with self._lock:
             for digest in sbom.manifests:
                 try:
-                    found += self._read(release.image.repository, digest)
+                    packages += self._read(release.image.repository, digest)
                 except RetryableError:
                     raise
                 except ImageGateError as error:
                     problem = f"the SBOM {digest.short} cannot be read: {error}"
-        return ListedPackages(found, sbom.manifests, problem)
+        return ListedPackages(packages, sbom.manifests, problem)
 
     def _read(self, repository: str, digest: Digest) -> list[Package]:
         registry = self._registry()

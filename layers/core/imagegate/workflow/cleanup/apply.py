@@ -75,7 +75,7 @@ class ApplyCleanup:
 
     def _check_batch(self, plan: CleanupPlan, batch: Sequence[PlannedImage]) -> None:
         """Look at the images of the batch once more, right before they go."""
-        there = self.images.stored(plan.repository, [step.digest for step in batch])
+        stored = self.images.stored(plan.repository, [step.digest for step in batch])
         only = {step.digest: step for step in batch}
         about_them = CleanupPlan(
             plan.registry,
@@ -87,7 +87,7 @@ class ApplyCleanup:
             (),
             plan.savings,
         )
-        _refuse(plan, changes_since(about_them, there))
+        _refuse(plan, changes_since(about_them, stored))
 
     def _do(
         self, name: Digest, plan: CleanupPlan, steps: Sequence[PlannedImage], now: datetime, done: AppliedPlan

@@ -197,8 +197,8 @@ def _fixable_since(findings: Sequence[RiskFinding], before: Risk | None, now: da
 
 def _end_of_signature(attempts: Sequence[Release], release: Release) -> datetime | None:
     """Return when the release's signature expires, by the attempt that made it."""
-    made = (one.signature_ends for one in attempts if one.signature == release.signature)
-    return next(filter(None, made), None)
+    ends = (one.signature_ends for one in attempts if one.signature == release.signature)
+    return next(filter(None, ends), None)
 
 
 def _not_silent(answer: Assessment, last: Judgement, now: datetime) -> Assessment:

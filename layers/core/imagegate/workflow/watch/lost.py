@@ -168,16 +168,16 @@ class FindLost:
         In a thorough pass, add those with several tags, because ECR does not say when an image got another one. Add
         the size of the repository, too, and announce a deleted image.
         """
-        there, size = set(), 0
+        digests, size = set(), 0
         listed = self.images.all_images if walk.is_thorough else self.images.tagged
         for facts in listed(repository):
             size += facts.size
             if facts.tags:
-                there.add(facts.image.digest)
+                digests.add(facts.image.digest)
                 if facts.pushed_at >= walk.since or (walk.is_thorough and len(facts.tags) > 1):
                     pushed[facts.image] = facts
         sizes.append(size)
-        return walk.is_thorough and self.deletions.look(repository, now, there)
+        return walk.is_thorough and self.deletions.look(repository, now, digests)
 
     def _start_lost(self, sweep: Sweep, walk: Pass, pushed: Sequence[EcrImage]) -> tuple[int, bool]:
         """Request releases of the images that have none, or none with all their tags.
