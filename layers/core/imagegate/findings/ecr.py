@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from imagegate.canonical_json import parse_timestamp, timestamp
@@ -169,15 +170,20 @@ def _other_score(raw: Any, details: Any) -> float | None:
 def read_time(value: object) -> str | None:
     """Return RFC 3339 text or a day for a `datetime`, a text or seconds since 1970; or None if the value is no time."""
     try:
-        if isinstance(value, datetime):
-            return timestamp(value)
+        if isinstance(value, str):
+            return _read_text_time(value)
         if isinstance(value, int | float):
             return timestamp(datetime.fromtimestamp(value, UTC))
-        if isinstance(value, str) and len(value) == len("2026-11-21"):
-            return date.fromisoformat(value).isoformat()
-        return timestamp(parse_timestamp(value))
+        return timestamp(value) if isinstance(value, datetime) else None
     except (RejectedInputError, ValueError, OverflowError, OSError):
         return None
+
+
+@lru_cache(maxsize=1024)  # the findings of one vulnerability have one time
+def _read_text_time(text: str) -> str:
+    """Return the time or the day. Raises `ValueError` or `RejectedInputError`."""
+    is_day = len(text) == len("2026-11-21")
+    return date.fromisoformat(text).isoformat() if is_day else timestamp(parse_timestamp(text))
 
 
 def _package(raw: Any) -> Package:

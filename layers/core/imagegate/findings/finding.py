@@ -29,7 +29,11 @@ class Severity(StrEnum):
     @classmethod
     def parse(cls, text: object) -> Severity:
         """Return the severity. An unknown text counts as UNDEFINED, for which the policy has a limit of its own."""
-        return cls.__members__.get(str(text).upper(), cls.UNDEFINED)
+        return _SEVERITIES.get(str(text).upper(), cls.UNDEFINED)
+
+
+# `__members__` makes a new mapping at each use.
+_SEVERITIES: Mapping[str, Severity] = dict(Severity.__members__)
 
 
 class FindingKind(StrEnum):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from imagegate.canonical_json import timestamp
@@ -43,6 +43,10 @@ class RulingReason(StrEnum):
     NO_LIMIT = "no limit"
 
 
+# The reasons of rulings by which a finding counts against the image.
+_COUNTING = (RulingReason.COUNTS, RulingReason.UNKNOWN, RulingReason.DENIED, RulingReason.PROHIBITED)
+
+
 @dataclass(frozen=True, slots=True)
 class FindingRuling:
     """The ruling of one rule on one finding: whether it counts, and why."""
@@ -56,17 +60,17 @@ class FindingRuling:
     @property
     def holds(self) -> bool:
         """True if the finding counts against the image."""
-        return self.reason in (
-            RulingReason.COUNTS,
-            RulingReason.UNKNOWN,
-            RulingReason.DENIED,
-            RulingReason.PROHIBITED,
-        )
+        return self.reason in _COUNTING
 
     def as_json(self) -> dict[str, Any]:
-        raw = {"rule": self.rule, "why": str(self.reason), "until": self.until, "waiver": self.waiver}
-        given: dict[str, Any] = {name: value for name, value in raw.items() if value}
-        return given | ({"missing": list(self.missing)} if self.missing else {})
+        given: dict[str, Any] = {"rule": self.rule, "why": str(self.reason)}
+        if self.until:
+            given["until"] = self.until
+        if self.waiver:
+            given["waiver"] = self.waiver
+        if self.missing:
+            given["missing"] = list(self.missing)
+        return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +104,14 @@ class FindingEvaluator:
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
+        self._deny, self._prohibit = active(terms.rules.deny), active(terms.rules.prohibited)
 
     def evaluate(self, finding: Finding) -> tuple[FindingRuling, ...]:
         """Return one ruling of each rule that is about the finding; the rulings that count come first."""
         single = (self._denied(finding), self._prohibited(finding))
-        rulings = (*single, self._limited_at_worst(finding), self._limited(finding))
-        return tuple(sorted(filter(None, rulings), key=lambda ruling: not ruling.holds))
+        every = (*single, self._limited_at_worst(finding), self._limited(finding))
+        rulings = tuple([ruling for ruling in every if ruling is not None])
+        return rulings if len(rulings) == 1 else tuple(sorted(rulings, key=lambda ruling: not ruling.holds))
 
     def needs_details(self, finding: Finding) -> bool:
         """Return True if Inspector's details (known exploited, EPSS) could change the rulings on the finding."""
@@ -122,19 +128,17 @@ class FindingEvaluator:
     # rules about single findings
 
     def _denied(self, finding: Finding) -> FindingRuling | None:
-        rule = active(self.terms.rules.deny)
-        if rule is None or rule.value.isdisjoint(finding.names):
+        if self._deny is None or self._deny.value.isdisjoint(finding.names):
             return None
         waiver = self._waiver(finding)
         return _waived(DENIED, waiver) if waiver else FindingRuling(DENIED, RulingReason.DENIED)
 
     def _prohibited(self, finding: Finding) -> FindingRuling | None:
-        rule = active(self.terms.rules.prohibited)
-        if rule is None:
+        if self._prohibit is None:
             return None
         waived: FindingRuling | None = None
         for package in finding.packages:
-            for prohibited in rule.value:
+            for prohibited in self._prohibit.value:
                 if not prohibited.names(package):
                     continue
                 is_hit = self._is_within(package, prohibited.versions)
@@ -176,7 +180,7 @@ class FindingEvaluator:
     def _limited(self, finding: Finding) -> FindingRuling:
         rule, limit = self.terms.rules.limit_for(finding)
         if limit is None:
-            return FindingRuling(rule, RulingReason.NO_LIMIT)
+            return _ruled(rule, RulingReason.NO_LIMIT)
         missing: list[str] = []
         set_aside = self._filtered(rule, finding, missing)
         if set_aside is not None:
@@ -187,7 +191,7 @@ class FindingEvaluator:
         return (
             FindingRuling(rule, RulingReason.UNKNOWN, missing=tuple(missing))
             if missing
-            else FindingRuling(rule, RulingReason.COUNTS)
+            else _ruled(rule, RulingReason.COUNTS)
         )
 
     def _filtered(self, rule: str, finding: Finding, missing: list[str]) -> FindingRuling | None:
@@ -203,17 +207,13 @@ class FindingEvaluator:
         if finding.fixable is None:
             missing.append("whether there is a fix")
             return None
-        return None if finding.fixable else FindingRuling(rule, RulingReason.NO_FIX)
+        return None if finding.fixable else _ruled(rule, RulingReason.NO_FIX)
 
     def _not_worse(self, rule: str, finding: Finding) -> FindingRuling | None:
         baseline = self.terms.baseline
         if baseline is None or not self.terms.rules.no_worse_than_next:
             return None
-        return (
-            FindingRuling(rule, RulingReason.NOT_WORSE)
-            if all(place in baseline for place in finding.places)
-            else None
-        )
+        return _ruled(rule, RulingReason.NOT_WORSE) if baseline.issuperset(finding.places) else None
 
     def _in_grace(self, rule: str, finding: Finding, missing: list[str]) -> FindingRuling | None:
         """Rule on the grace of the finding: the package whose grace ends first decides."""
@@ -265,6 +265,11 @@ class FindingEvaluator:
 
 def _at_least(value: float | None, limit: float | None) -> bool | None:
     return None if value is None or limit is None else value >= limit
+
+
+@lru_cache(maxsize=256)  # most findings of an image have one of the same few rulings
+def _ruled(rule: str, reason: RulingReason) -> FindingRuling:
+    return FindingRuling(rule, reason)
 
 
 def _waived(rule: str, waiver: Waiver) -> FindingRuling:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 from imagegate.canonical_json import parse_timestamp, timestamp
@@ -24,6 +25,7 @@ _GZIP = 31  # zlib: the largest window, with a gzip header that holds no time
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 _PACKAGE = ("name", "installed", "fixed", "ecosystem", "purl", "layer", "path")
 _FINDING = ("fixable", "exploit", "known_exploited", "published", "url", "arn")
+_package_values, _finding_values = attrgetter(*_PACKAGE), attrgetter(*_FINDING)
 
 
 # Each finding, and the whole line that it was read from.
@@ -49,7 +51,8 @@ class FindingsWriter:
 
         `clocks`: of each of its places, or empty if no stage gives time to its severity.
         """
-        line = finding_json(finding) | {"rulings": [ruling.as_json() for ruling in rulings]}
+        line = finding_json(finding)
+        line["rulings"] = [ruling.as_json() for ruling in rulings]
         if finding.description and rulings and rulings[0].holds:
             line["description"] = _shortened(finding.description)
         if clocks:
@@ -115,7 +118,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
     line: dict[str, Any] = {
         "vulnerability": finding.vulnerability,
         "severity": finding.severity.value,
-        "packages": [_package_json(package) for package in finding.packages],
+        "packages": [_given(_PACKAGE, _package_values(package)) for package in finding.packages],
     }
     if finding.kind is not FindingKind.VULNERABILITY:
         line["kind"] = finding.kind.value
@@ -123,10 +126,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         line["at_worst"] = finding.at_worst.value
     if finding.aliases:
         line["aliases"] = finding.aliases
-    for name in _FINDING:
-        value = getattr(finding, name)
-        if value is not None:
-            line[name] = value
+    line |= _given(_FINDING, _finding_values(finding))
     if finding.epss is not None:
         line["epss"] = finding.epss
     if finding.cvss is not None:
@@ -138,8 +138,9 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_DESCRIPTION else f"{text[: _LONGEST_DESCRIPTION - 1]}…"
 
 
-def _package_json(package: Package) -> dict[str, Any]:
-    return {name: value for name in _PACKAGE if (value := getattr(package, name)) is not None}
+def _given(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    """Return the values that are known, by their names."""
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
 def _finding_of(raw: dict[str, Any]) -> Finding:

@@ -267,5 +267,5 @@ def _greedy(candidates: Sequence[_Candidate], needs: _Numbers) -> list[_Candidat
             heappush(heap, (-worth, number))
         elif worth:
             chosen.append(candidates[number])
-            unmet = _unmet(chosen, needs)
+            unmet = _unmet(chosen[-1:], unmet)
     return chosen

@@ -76,7 +76,7 @@ class FindingTally:
         self.all.add(finding)
         if self.baseline is not None:
             self._compare(finding, self.baseline)
-        if all(ruling.reason is not RulingReason.WAIVED for ruling in rulings):
+        if RulingReason.WAIVED not in [ruling.reason for ruling in rulings]:
             self.worst = worse(worse(self.worst, finding.severity), finding.at_worst)
         counting = [ruling for ruling in rulings if ruling.holds]
         for ruling in counting:
@@ -90,15 +90,17 @@ class FindingTally:
         return {str(reason): self.aside[reason] for reason in RulingReason if reason in self.aside}
 
     def _compare(self, finding: Finding, baseline: frozenset[Place]) -> None:
-        known = [place for place in finding.places if place in baseline]
+        places = finding.places
+        known = [place for place in places if place in baseline]
         self.still_there.update(known)
-        if len(known) < len(finding.places):
+        if len(known) < len(places):
             self.added += 1
             if len(self.added_examples) < EXAMPLES:
                 self.added_examples.append(str(finding))
 
     def _add_counting(self, finding: Finding, ruling: FindingRuling) -> None:
-        self.missing.update(dict.fromkeys(ruling.missing))
+        if ruling.missing:
+            self.missing.update(dict.fromkeys(ruling.missing))
         fixes = tuple([PackageFix(p.name, p.installed, p.fixed, p.ecosystem) for p in finding.packages])
         # A scan names the same few packages and fixes again and again: one tuple for each saves memory.
         fixes = self._fixes.setdefault(fixes, fixes)
@@ -157,4 +159,4 @@ def worse(one: Severity | None, other: Severity | None) -> Severity | None:
     """
     if one is None or other is None:
         return other if one is None else one
-    return min(one, other, key=_ORDER.__getitem__)
+    return one if _ORDER[one] <= _ORDER[other] else other

@@ -252,9 +252,9 @@ class Waivers:
 
         A waiver `until: fix_available` counts only if the scanner says that there is no fix.
         """
-        if not self._of_findings:
-            return None
         named = [w for name in finding.names for w in self._of_findings.get(name, ())]
+        if not named:
+            return None
         may_have_fix = package.fixed is not None or finding.fixable is not False
         matching = [w for w in named if w.covers(finding, package) and self._applies(w)]
         for waiver in matching:
