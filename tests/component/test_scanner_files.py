@@ -36,6 +36,9 @@ from tests.component.scanner_files import (
 )
 from tests.component.test_scanners_trivy import as_trivy
 
+# They name vulnerabilities as AWS's own rules do.
+FILES_OF_AWS = ("ecr_basic.json", "ecr_enhanced.json", "inspector.json", "security_hub.json")
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Callable[[Any], Path]:
@@ -88,6 +91,20 @@ def test_every_fixture_is_read() -> None:
 )
 def test_a_file_says_which_image_it_is_about(name: str) -> None:
     assert read(FIXTURES / name).digest == IMAGE
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in FILES_OF_AWS])
+@pytest.mark.parametrize("spelling", ["cve-", "Cve-"])
+def test_a_vulnerability_has_one_name_however_it_is_spelled(
+    name: str, spelling: str, file: Callable[[Any], Path]
+) -> None:
+    """A rule that denies CVE-2021-44228 denies cve-2021-44228, too."""
+    content = (FIXTURES / name).read_bytes()
+    expected = read(FIXTURES / name).findings
+    assert any(one.startswith("CVE-") for finding in expected for one in finding.names)
+    found = read(file(content.replace(b"CVE-", spelling.encode()))).findings
+    assert [finding.vulnerability for finding in found] == [finding.vulnerability for finding in expected]
+    assert all(set(one.names) <= set(other.names) for one, other in zip(expected, found, strict=True))
 
 
 def test_the_abilities_of_a_scanner_do_not_depend_on_a_file() -> None:

@@ -22,12 +22,21 @@ _CVE = re.compile(r"(?<![A-Za-z0-9])CVE-\d{4}-\d{4,}(?!\d)", re.IGNORECASE)
 
 
 def preferred(name: str, others: Iterable[str]) -> tuple[str, tuple[str, ...]]:
-    """Return the main name and the aliases. The CVE is the main name, unless an advisory names several."""
-    rest = [other for other in dict.fromkeys(others) if other != name]
+    """Return the main name and the aliases. The CVE is the main name, unless an advisory names several.
+
+    A CVE is written in capitals, as rules and waivers name it.
+    """
+    name, others = _as_rules_write_it(name), map(_as_rules_write_it, others)
+    rest = [other for other in dict.fromkeys(others) if other and other != name]
     cves = [other for other in rest if other.startswith(CVE)]
     if name.startswith(CVE) or len(cves) != 1:
         return name, tuple(rest)
     return cves[0], (name, *(other for other in rest if other != cves[0]))
+
+
+def _as_rules_write_it(name: str) -> str:
+    name = name.strip()
+    return name.upper() if _CVE.fullmatch(name) else name
 
 
 def advisory_in(text: str) -> str | None:
