@@ -11,7 +11,7 @@ import click
 
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image import Digest, ImageRef, repository_name
-from imagegate.oci.reference import names_of
+from imagegate.oci.reference import HTTPS, names_of
 from imagegate_cli.context import CommandLine
 
 # The registry's address, which is not part of a repository's name: ECR's, or HOST:PORT.
@@ -57,7 +57,7 @@ class RepositoryReference:
         if not self.host or _SANDBOX.fullmatch(self.host):
             return
         ours = registry()
-        if self.host not in names_of(ours):
+        if self.host.lower().removesuffix(HTTPS) not in names_of(ours):
             raise RejectedInputError(f"{self} is in {self.host}, and the stack is of {ours}")
 
     def __str__(self) -> str:

@@ -293,7 +293,8 @@ def test_the_requested_tag_is_printed_first(gate: Gate) -> None:
 
 def test_a_pasted_registry_address_does_not_count(gate: Gate) -> None:
     gate.released(gate.push("shop-dev", "1.0"))
-    for registry in ("123456789012.dkr.ecr.eu-central-1.amazonaws.com", "127.0.0.1:5000"):
+    ours = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+    for registry in (ours, f"{ours}:443", ours.replace("ecr.", "ecr-fips.", 1), "127.0.0.1:5000"):
         assert gate.call("status", f"{registry}/shop-dev:1.0", "--json").code == 0
 
 

@@ -273,6 +273,8 @@ def test_a_digest_that_is_none_is_refused() -> None:
         "123456789012.dkr.ecr-fips.eu-central-1.amazonaws.com",
         "123456789012.dkr-ecr.eu-central-1.on.aws",
         "123456789012.dkr-ecr-fips.eu-central-1.on.aws",
+        f"{REGISTRY}:443",
+        REGISTRY.upper(),
     ],
 )
 def test_the_registry_is_known_by_each_of_its_names(host: str) -> None:
@@ -291,6 +293,8 @@ def test_the_registry_is_known_by_each_of_its_names(host: str) -> None:
         ("public.ecr.aws/datadog/agent:7", "quay.io/x, public.ecr.aws/datadog/", DeploymentRule.ALLOWED),
         ("public.ecr.aws/datadog-evil/agent:7", "public.ecr.aws/datadog", DeploymentRule.OUTSIDE),
         ("public.ecr.aws:5000/datadog/agent:7", "public.ecr.aws", DeploymentRule.OUTSIDE),
+        (f"{REGISTRY}:4430/shop-dev:1.0", "", DeploymentRule.OUTSIDE),
+        (f"{REGISTRY}:80/shop-dev:1.0", "", DeploymentRule.OUTSIDE),
         ("evil.example/public.ecr.aws/datadog/agent", "public.ecr.aws/datadog", DeploymentRule.OUTSIDE),
         ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop-dev:1.0", "", DeploymentRule.OUTSIDE),
         ("999999999999.dkr.ecr.eu-central-1.amazonaws.com/shop-dev:1.0", "", DeploymentRule.OUTSIDE),

@@ -15,6 +15,7 @@ from imagegate.errors import RejectedInputError
 from imagegate.oci.image import Digest
 
 _DOCKER_HUB = "docker.io"
+HTTPS = ":443"  # the port that a registry has anyway
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_PART}(?:/{_PART})*")
@@ -92,7 +93,7 @@ def is_covered(reference: Reference, allowed: Sequence[str]) -> bool:
 def _host_and_path(name: str) -> tuple[str, str]:
     head, slash, rest = name.partition("/")
     if slash and ("." in head or ":" in head or head == "localhost"):
-        return head.lower(), rest
+        return head.lower().removesuffix(HTTPS), rest
     return _DOCKER_HUB, name if slash else f"library/{name}"
 
 
