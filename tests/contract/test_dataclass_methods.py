@@ -174,10 +174,10 @@ def test_the_second_run_of_the_command_line_compiles_nothing(product: Path, toy:
 
 def test_a_class_that_has_changed_is_compiled_and_kept_anew(product: Path, toy: Path) -> None:
     run(product)
-    write_point(toy, "other: str")
+    write_point(toy, 'renamed: str = "longer, so that Python sees the change within a second"')
     number, arguments = run(product)
     assert number > 0
-    assert arguments == "('self', 'other')"
+    assert arguments == "('self', 'renamed')"
     assert run(product) == (0, arguments)
 
 
