@@ -52,8 +52,8 @@ demo: setup ## Push three images into the gate on this machine, and show how eac
 sandbox: setup ## The same local cloud, kept until Ctrl-C; PORT=… fixes the port
 	@$(BIN)/python -m sandbox serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
-# One process per kind: the sandbox's patches of moto must not meet tests that want plain moto.
-PYTEST := $(BIN)/pytest -q -n 2 --dist loadfile
+# One run per kind: the sandbox's patches of moto must not meet tests that want plain moto.
+PYTEST := $(BIN)/pytest -q --dist loadfile -n
 
 check: setup $(SAM) $(NODE_MODULES) ## Format, lint, types, template, state machines, unit to contract tests
 	@$(BIN)/ruff format --check --quiet .
@@ -62,14 +62,15 @@ check: setup $(SAM) $(NODE_MODULES) ## Format, lint, types, template, state mach
 	@PYTHONPATH=. $(BIN)/lint-imports --no-cache > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@$(BIN)/cfn-lint template.yaml
 	@$(BIN)/python -m tools.translated | $(BIN)/cfn-lint
-	@$(PYTEST) tests/unit tests/component
-	@$(PYTEST) tests/contract
+	@$(PYTEST) 2 tests/unit tests/component
+	@$(PYTEST) 2 tests/contract
 
 # What the sandboxes note of the template's permissions: in the end, none may be needless.
 USED := $(CURDIR)/.pytest_cache/used-statements
+# Tests of the whole product wait most of their time: for scans, for schedules, for people.
 test: check .venv-ministack/.ready ## Everything that `check` does, then the whole product in the sandbox
 	@mkdir -p $(dir $(USED)) && rm -f $(USED)
-	@IMAGEGATE_USED_STATEMENTS=$(USED) $(PYTEST) --no-loadscope-reorder tests/integration tests/e2e
+	@IMAGEGATE_USED_STATEMENTS=$(USED) $(PYTEST) 4 --no-loadscope-reorder tests/integration tests/e2e
 	@$(BIN)/python -m tools.least_privilege $(USED)
 
 coverage: setup ## Which lines and branches of the packages that decide no unit or component test runs
