@@ -34,8 +34,8 @@ from imagegate.aws.ecr import images as ecr_images
 from imagegate.aws.ecr import settings as ecr_settings
 from imagegate.aws.ecr.registry import own_registry
 from imagegate.aws.ecr.scans import EcrScans
-from imagegate.aws.ledger import DynamoLedger
 from imagegate.aws.ledger.cleaned import DynamoCleanedImages
+from imagegate.aws.ledger.ledger import DynamoLedger
 from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.baseline.section import RegistryBaseline
 from imagegate.cleanup.usage import UsedImages

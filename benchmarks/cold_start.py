@@ -47,7 +47,7 @@ SERVICES = {
 _ADAPTERS = {
     "approval_page": ("approval_links", "ledger", "records", "grants", "images"),
     "check_deployment": ("ecs", "images", "ledger", "grants", "notifications"),
-    "publish_policy": ("records", "signer", "scans", "ledger"),
+    "publish_policy": ("records", "signer", "scans", "notices"),
 }
 _POLICY = ROOT / "layers/policy/policy.yaml"
 _START = """
@@ -60,8 +60,10 @@ if not services:
 else:
     import handler
     from botocore.awsrequest import AWSResponse
-    from imagegate import wiring
+    from imagegate import collector, wiring
     from imagegate.aws.clients import client
+
+    collector.resume()  # as the first call does
 
     def answer(request, **_):
         content = next(content for suffix, content in bodies.items() if suffix in request.url)
@@ -190,6 +192,7 @@ _SETTINGS = {
     "AT_RISK_SECONDS": "1800",
     "AWS_ACCESS_KEY_ID": "key",
     "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_LAMBDA_FUNCTION_NAME": "imagegate",
     "AWS_REGION": "eu-central-1",
     "AWS_SECRET_ACCESS_KEY": "secret",
     "GRANTS_TABLE": "grants",

@@ -23,8 +23,8 @@ from typing import Any
 from benchmarks.output import write_result
 from imagegate.aws import dynamodb
 from imagegate.aws.dynamodb import Item, typed
-from imagegate.aws.ledger import DynamoLedger
 from imagegate.aws.ledger.items import moment
+from imagegate.aws.ledger.ledger import DynamoLedger
 from imagegate.aws.ledger.periods import period
 from imagegate.aws.ledger.release_item import write_release
 from imagegate.oci.image import Digest, ImageRef

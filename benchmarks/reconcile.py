@@ -32,7 +32,7 @@ from imagegate.aws import clients, dynamodb
 from imagegate.aws.ecr import images as ecr_images
 from imagegate.aws.ecr import scans as ecr_scans
 from imagegate.aws.grants import DynamoGrants
-from imagegate.aws.ledger import DynamoLedger
+from imagegate.aws.ledger.ledger import DynamoLedger
 from imagegate.aws.records import S3Records
 from imagegate.aws.sns import SnsNotifications
 from imagegate.aws.stepfunctions import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from imagegate.aws.ecr.images import EcrImages
     from imagegate.aws.ecr.scans import EcrScans
     from imagegate.aws.grants import DynamoGrants
-    from imagegate.aws.ledger import DynamoLedger
+    from imagegate.aws.ledger.ledger import DynamoLedger
     from imagegate.aws.records import S3Records
     from imagegate.grants.power import Power
     from imagegate.oci.image import Digest
@@ -123,7 +123,7 @@ class Stack:
 
     @cached_property
     def ledger(self) -> DynamoLedger:
-        from imagegate.aws.ledger import DynamoLedger
+        from imagegate.aws.ledger.ledger import DynamoLedger
 
         return DynamoLedger(self.output("LedgerTable"))
 

@@ -26,7 +26,7 @@ def publish(request: CustomResourceRequest) -> dict[str, str]:
     parser = partial(parse_file, prefix=setting("REPOSITORY_PREFIX"), today=wiring.now().date())
     step = PublishPolicy(records=wiring.records(), signer=wiring.signer(), scans=wiring.scans(), parse=parser)
     policy, parsed = step.run(Path(setting("POLICY_FILE")).read_bytes())
-    installed_at = wiring.ledger().installed_at(wiring.now())
+    installed_at = wiring.notices().installed_at(wiring.now())
     data = {"Digest": str(policy.digest), "Parsed": f"{policy.digest} {parsed}", "Version": __version__}
     return {**data, "InstalledAt": timestamp(installed_at), "Settings": settings_digest(request)}
 

@@ -205,15 +205,20 @@ _STORE_METHODS = """
 import sys
 sys.path.append(sys.argv[1])
 from imagegate.dataclass_methods import write_methods
-write_methods(sys.argv[1] + "/imagegate")
+write_methods(sys.argv[1] + "/imagegate", *sys.argv[2:])
 """
+
+
+# Pydantic's library of dataclasses.
+_OF_DATACLASSES = ("annotated_types",)
 
 
 def store_methods(package: Path) -> None:
     """Compile the methods of dataclasses in modules that need nothing but Python; others compile them at each start."""
     with tempfile.TemporaryDirectory() as alone:  # the layer's libraries are for another machine
-        shutil.copytree(package, Path(alone, "imagegate"))
-        subprocess.run([*_PYTHON, "-ISB", "-c", _STORE_METHODS, alone], check=True)
+        for name in ("imagegate", *_OF_DATACLASSES):
+            shutil.copytree(package.parent / name, Path(alone, name))
+        subprocess.run([*_PYTHON, "-ISB", "-c", _STORE_METHODS, alone, *_OF_DATACLASSES], check=True)
         shutil.copytree(Path(alone, "imagegate"), package, dirs_exist_ok=True)
 
 

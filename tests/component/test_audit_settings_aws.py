@@ -20,10 +20,9 @@ from imagegate.aws.cleanup import images as images_module
 from imagegate.aws.cleanup.images import EcrStoredImages
 from imagegate.aws.ecr import images as ecr_module
 from imagegate.aws.ecr import settings as settings_module
-from imagegate.baseline.account import SigningRule
-from imagegate.baseline.registry import RegistryTerms
 from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.baseline.section import RegistryBaseline
+from imagegate.baseline.terms import RegistryTerms, SigningRule
 from imagegate.errors import ThrottledError
 from imagegate.oci.image import Digest
 from imagegate.workflow.audit.settings import AuditSettings

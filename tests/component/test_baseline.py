@@ -15,13 +15,14 @@ import yaml
 from imagegate.aws.ecr.settings import EcrSettings
 from imagegate.baseline.lifecycle_rules import lifecycle_document
 from imagegate.baseline.plan import Change, FoundRepository, SettingsPlan
-from imagegate.baseline.registry import REGISTRY, FoundRegistry, RegistryTerms, plan_registry
+from imagegate.baseline.registry import REGISTRY, FoundRegistry, plan_registry
 from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.baseline.terms import (
     Encryption,
     ExpiryRule,
     Frequency,
     Lifecycle,
+    RegistryTerms,
     RepositoryTerms,
     TagMutability,
 )

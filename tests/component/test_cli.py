@@ -16,7 +16,7 @@ import pytest
 from moto import mock_aws
 
 from imagegate.aws import clients as aws
-from imagegate.aws.ledger import DynamoLedger
+from imagegate.aws.ledger.ledger import DynamoLedger
 from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Digest, ImageRef
 from imagegate.release.promotion import Promotion
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason

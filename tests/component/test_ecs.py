@@ -18,7 +18,7 @@ from moto import mock_aws
 from imagegate.aws import clients as aws
 from imagegate.aws.ecs.revisions import Ecs
 from imagegate.aws.ecs.tasks import EcsTasks
-from imagegate.aws.ledger import DynamoLedger
+from imagegate.aws.ledger.ledger import DynamoLedger
 from imagegate.errors import (
     AccessRefusedError,
     InvalidDigestError,

@@ -16,8 +16,8 @@ from moto import mock_aws
 
 from imagegate.aws.dynamodb import DynamoTable
 from imagegate.aws.grants import DynamoGrants
-from imagegate.aws.ledger import DynamoLedger
 from imagegate.aws.ledger.cleaned import DynamoCleanedImages
+from imagegate.aws.ledger.ledger import DynamoLedger
 from imagegate.aws.sts import UsedProofs
 from imagegate.cleanup.cleaned import CleanedImage
 from imagegate.cleanup.selection import CleanupAction

@@ -17,8 +17,9 @@ from benchmarks import ledger as benchmark
 from imagegate.aws import clients as aws
 from imagegate.aws import dynamodb
 from imagegate.aws.dynamodb import Item, plain, typed
-from imagegate.aws.ledger import DynamoLedger, keys
+from imagegate.aws.ledger import keys
 from imagegate.aws.ledger.items import CorruptLedgerError, moment
+from imagegate.aws.ledger.ledger import DynamoLedger
 from imagegate.aws.ledger.release_item import read_release, write_release
 from imagegate.aws.ledger.waiting import read_token, write_token
 from imagegate.errors import RecordNotFoundError, ThrottledError

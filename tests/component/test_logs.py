@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import logging
@@ -151,6 +152,20 @@ def _parts(function: str) -> dict[str, Any]:
         watch.SendOnce.return_value.run.return_value = 0
         return {"watch": watch, "deadline": SimpleNamespace(within=lambda _seconds, call: call())}
     return {"step": lambda: step}
+
+
+@pytest.mark.parametrize("function", sorted(ABOUT))
+def test_a_call_ends_the_pause_of_the_garbage_collector(
+    function: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(function, monkeypatch, capsys)
+    gc.disable()
+    try:
+        run.call(event_of(function))
+        assert gc.isenabled()
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 def test_every_function_is_here() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from imagegate.aws.ledger import DynamoLedger, keys
+from imagegate.aws.ledger import keys
 from imagegate.aws.ledger.items import CorruptLedgerError
+from imagegate.aws.ledger.ledger import DynamoLedger
 from imagegate.findings.finding import Severity
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.revocation import RunsIn

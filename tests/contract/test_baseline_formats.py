@@ -14,7 +14,8 @@ import pytest
 import yaml
 from cfnlint.api import lint
 
-from imagegate.baseline.account import SigningRule, plan_signing
+from imagegate.baseline.account import plan_signing
+from imagegate.baseline.terms import SigningRule
 from tests.component.baselines import Shop, document, gate, statement
 from tests.component.test_baseline import OPTIONS as OF_REPOSITORIES
 from tests.contract import test_sandbox_baseline

@@ -17,7 +17,7 @@ _WRITE = """
 import sys
 sys.path.append(sys.argv[1])
 from imagegate.dataclass_methods import write_methods
-write_methods(f"{sys.argv[1]}/{sys.argv[2]}")
+write_methods(f"{sys.argv[1]}/{sys.argv[2]}", *sys.argv[3:])
 """
 _DESCRIBE = """
 import builtins, dataclasses, importlib, inspect, json, pkgutil, sys
@@ -56,8 +56,9 @@ def copy_of_the_product(folder: Path) -> Path:
     return folder
 
 
-def write(folder: Path, package: str = "imagegate") -> None:
-    subprocess.run([sys.executable, "-ISB", "-c", _WRITE, str(folder), package], check=True)
+def write(folder: Path, package: str = "imagegate", *libraries: str) -> None:
+    command = [sys.executable, "-ISB", "-c", _WRITE, str(folder), package, *libraries]
+    subprocess.run(command, check=True)
 
 
 def describe(folder: Path, package: str = "imagegate") -> tuple[dict[str, Any], dict[str, int]]:
@@ -119,6 +120,17 @@ def test_the_same_sources_give_the_same_bytes(product: Path, toy: Path) -> None:
     write(product, "toy")
     assert first == {file.name: file.read_bytes() for file in folder.iterdir()}
     assert set(first) == {"toy.point"}
+
+
+def test_methods_of_a_library_are_stored_with_those_of_the_package(product: Path, toy: Path) -> None:
+    library = product / "library"
+    library.mkdir()
+    (library / "__init__.py").touch()
+    write_point(library, "x: int = 1")
+    write(product, "toy", "library.point")
+    (folder,) = toy.glob("methods.*")
+    assert {file.name for file in folder.iterdir()} == {"toy.point", "library.point"}
+    assert (folder / "library.point").read_bytes() == (folder / "toy.point").read_bytes()
 
 
 def test_a_module_that_cannot_be_imported_for_another_reason_fails_the_build(

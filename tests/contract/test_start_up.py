@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +19,18 @@ ALLOWED = {
     "make_board": {"jinja2"},
     "publish_policy": {"pydantic", "yaml"},
 }
+
+
+@pytest.mark.parametrize(
+    ("environment", "collects"), [({"AWS_LAMBDA_FUNCTION_NAME": "announce"}, False), ({}, True)]
+)
+def test_only_a_function_starts_without_the_garbage_collector(
+    environment: dict[str, str], collects: bool
+) -> None:
+    command = [sys.executable, "-c", "import gc, imagegate; print(gc.isenabled())"]
+    path = {"PYTHONPATH": str(ROOT / "layers/core")}
+    done = subprocess.run(command, env={**path, **environment}, check=True, capture_output=True, text=True)
+    assert done.stdout == f"{collects}\n"
 
 
 def test_every_function_is_measured() -> None:

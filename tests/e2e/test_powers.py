@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from imagegate.aws.ledger import DynamoLedger
+from imagegate.aws.ledger.ledger import DynamoLedger
 from imagegate.notices.later_mail import LaterMail
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.release import Outcome, ReleaseId

@@ -22,13 +22,15 @@ from imagegate.audit.settings import (
     check_settings,
 )
 from imagegate.baseline.plan import FoundRepository
-from imagegate.baseline.registry import FoundRegistry, RegistryTerms, ReplicationRule
+from imagegate.baseline.registry import FoundRegistry
 from imagegate.baseline.repository_policy import PULL, PUSH, GateRegistry, own_statements
 from imagegate.baseline.terms import (
     Access,
     Encryption,
     Frequency,
     Lifecycle,
+    RegistryTerms,
+    ReplicationRule,
     RepositoryTerms,
     TagMutability,
 )

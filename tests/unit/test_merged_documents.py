@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 
 from imagegate.baseline.registry import (
     FoundRegistry,
-    RegistryTerms,
-    ReplicationRule,
     merge_scanning,
     plan_registry,
 )
 from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.baseline.statements import foreign, is_own, statements_of, with_own
-from imagegate.baseline.terms import Frequency
+from imagegate.baseline.terms import Frequency, RegistryTerms, ReplicationRule
 
 HERE = GateRegistry("123456789012", "eu-central-1")
 REGIONS = ["eu-west-1", "us-east-1", "eu-north-1"]

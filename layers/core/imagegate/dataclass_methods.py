@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import dataclasses
+import importlib
 import marshal
 import os
 import sys
@@ -32,14 +33,17 @@ def use_methods(package: str) -> None:
         _Methods(folder).take_effect()
 
 
-def write_methods(package: str) -> None:
+def write_methods(package: str, *libraries: str) -> None:
     """Import all modules of a package that need nothing but Python, and store their methods in its folder.
 
-    For a process of its own: methods of modules that it has imported before are not stored.
+    `libraries`: modules that need nothing but Python, too; their methods are stored there as well. For a process of its
+    own: methods of modules that it has imported before are not stored.
     """
     methods = _Methods(Path(package, _FOLDER))
     methods.take_effect()
     _import_all(package)
+    for library in libraries:
+        importlib.import_module(library)
     methods.write()
 
 
@@ -104,7 +108,6 @@ class _Methods:
 
 
 def _import_all(package: str) -> None:
-    import importlib
     import pkgutil
 
     name = Path(package).name

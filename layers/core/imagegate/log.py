@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Protocol, TypeVar
 
+from imagegate import collector
 from imagegate.text import json_text
 
 T = TypeVar("T")
@@ -24,11 +25,15 @@ class CallLogger(Protocol):
 
 
 def log_call(logger: CallLogger) -> Callable[[Handler[T]], Handler[T]]:
-    """Give each line the context of its call, and log the call's error, which the runtime's line says without keys."""
+    """Give each line the context of its call, and log the call's error, which the runtime's line says without keys.
+
+    The first call ends the start of the function.
+    """
 
     def decorate(handler: Handler[T]) -> Handler[T]:
         @wraps(handler)
         def run(event: dict[str, Any], context: Any) -> T:
+            collector.resume()
             try:
                 return handler(event, context)
             except Exception:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from imagegate.aws.iam import IamPeople
     from imagegate.aws.inspector import Inspector
     from imagegate.aws.kms import KmsApprovalLinks
-    from imagegate.aws.ledger import DynamoLedger
+    from imagegate.aws.ledger.ledger import DynamoLedger
+    from imagegate.aws.ledger.notices import DynamoNotices
     from imagegate.aws.link_decider import LambdaDecider
     from imagegate.aws.records import S3Records, S3SbomExports
     from imagegate.aws.signer import AwsSigner
@@ -90,9 +91,18 @@ def registry_at(remote: RemoteRegistry) -> HttpRegistry:
 
 @cache
 def ledger() -> DynamoLedger:
-    from imagegate.aws.ledger import DynamoLedger
+    from imagegate.aws.ledger.ledger import DynamoLedger
 
     return DynamoLedger(setting("LEDGER_TABLE"))
+
+
+@cache
+def notices() -> DynamoNotices:
+    """Return a part of the ledger, for a function that needs nothing else of it."""
+    from imagegate.aws.dynamodb import DynamoTable
+    from imagegate.aws.ledger.notices import DynamoNotices
+
+    return DynamoNotices(DynamoTable(setting("LEDGER_TABLE")))
 
 
 @cache

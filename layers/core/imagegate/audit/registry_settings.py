@@ -12,8 +12,9 @@ from imagegate.audit.checks import CATALOGUE
 from imagegate.audit.finding import AdvisedRemedy, AuditedResource, AuditFinding, ResourceKind
 from imagegate.audit.report import CheckOutcome, CheckPassed, NotAssessed
 from imagegate.audit.settings import Answer, SettingFault
-from imagegate.baseline.registry import ENHANCED, FoundRegistry, RegistryTerms, plan_registry
+from imagegate.baseline.registry import ENHANCED, FoundRegistry, plan_registry
 from imagegate.baseline.repository_policy import PULL
+from imagegate.baseline.terms import RegistryTerms
 
 if TYPE_CHECKING:
     from imagegate.baseline.repository_policy import GateRegistry

@@ -15,7 +15,6 @@ from imagegate.errors import (
     ThrottledError,
     UnreadableRecordError,
 )
-from imagegate.evidence.sbom_document import MAX_SBOM
 from imagegate.oci.image import Digest
 
 if TYPE_CHECKING:
@@ -185,6 +184,8 @@ class S3SbomExports:
 
     def document(self, key: str) -> bytes:
         """Return a file. Raises `SbomRefusedError` if it is too large, without reading it."""
+        from imagegate.evidence.sbom_document import MAX_SBOM
+
         name = f"s3://{self._bucket}/{key}"
         with translated(_EXPORT_ERRORS, subject=name):
             response = self._client.get_object(Bucket=self._bucket, Key=key)

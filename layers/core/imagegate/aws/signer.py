@@ -16,8 +16,6 @@ from imagegate.errors import (
     RevocationUnansweredError,
     ServiceUnavailableError,
 )
-from imagegate.evidence.attestation import NOTATION_PAYLOAD
-from imagegate.evidence.signature_manifest import THUMBPRINTS
 
 if TYPE_CHECKING:
     from imagegate.notation.revocation import Revoked
@@ -73,6 +71,8 @@ class AwsSigner:
     def sign(self, stage: str, payload: bytes) -> tuple[bytes, dict[str, str]]:
         """Sign a Notation payload. Return the JWS envelope and the annotations of the signature manifest."""
         # Imported here, as in `verify`: a function that only makes profiles never loads cryptography.
+        from imagegate.evidence.attestation import NOTATION_PAYLOAD
+        from imagegate.evidence.signature_manifest import THUMBPRINTS
         from imagegate.notation.verifier import thumbprints
 
         name = self.profile_name(stage)

@@ -6,21 +6,15 @@ Managed signing is one document, as replication is: rules of others stay. Settin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.baseline.plan import Change, Remark
 
+if TYPE_CHECKING:
+    from imagegate.baseline.terms import SigningRule
+
 _REGISTRY = "(registry)"
 _POLICY_SCOPE = "REGISTRY_POLICY_SCOPE"
-
-
-@dataclass(frozen=True, slots=True)
-class SigningRule:
-    """ECR signs what is pushed into these repositories, whether it passes a gate or not."""
-
-    profile: str  # ARN of a signing profile
-    repositories: tuple[str, ...] = ()  # names with *; none: all
 
 
 def plan_signing(

@@ -12,48 +12,17 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from imagegate.baseline.account import SigningRule, plan_account, plan_signing
+from imagegate.baseline.account import plan_account, plan_signing
 from imagegate.baseline.plan import Change, Remark, SettingsPlan
 from imagegate.baseline.repository_policy import GateRegistry, allow
 from imagegate.baseline.statements import with_own
 from imagegate.baseline.templates import plan_templates
-from imagegate.baseline.terms import Frequency, RepositoryTerms
+from imagegate.baseline.terms import Frequency, RegistryTerms, ReplicationRule, RepositoryTerms
 
 REGISTRY = "(registry)"  # no repository can have this name
 _REPLICATED = ("ecr:CreateRepository", "ecr:ReplicateImage")
 ENHANCED = "ENHANCED"
 _MORE_OFTEN = (Frequency.CONTINUOUS, Frequency.ON_PUSH, Frequency.MANUAL)
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicationRule:
-    """Copies to other Regions and accounts, of all repositories or of those with a prefix."""
-
-    destinations: tuple[tuple[str, str | None], ...]  # Region, and account; None: this account
-    prefixes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CacheRule:
-    """A pull-through cache: repositories with the prefix are copies of another registry's."""
-
-    upstream: str  # host name
-    credentials: str | None = None  # ARN of a secret
-    role: str | None = None  # ARN, for Amazon ECR in another account
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryTerms:
-    """The settings of the registry. A setting of None, or without rules, is left as it is."""
-
-    scan_type: str | None = None  # BASIC or ENHANCED
-    replication: tuple[ReplicationRule, ...] = ()
-    allowed_regions: tuple[str, ...] | None = None  # of replication, for data residency
-    replication_from: tuple[str, ...] | None = None  # accounts
-    cache: Mapping[str, CacheRule] = field(default_factory=dict)  # by prefix
-    template_role: str | None = None  # ARN; a template needs it for KMS and for tags
-    signing: tuple[SigningRule, ...] = ()
-    account: Mapping[str, str] = field(default_factory=dict)  # by the name of the setting
 
 
 @dataclass(frozen=True, slots=True)

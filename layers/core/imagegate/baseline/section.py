@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from imagegate.baseline.registry import RegistryTerms
-from imagegate.baseline.terms import RepositoryTerms, merge_all
+from imagegate.baseline.terms import RegistryTerms, RepositoryTerms, merge_all
 
 
 class DriftReaction(StrEnum):

@@ -1,4 +1,4 @@
-"""The terms of a baseline: the settings that the repositories of a stage, or of a pattern, should have.
+"""The terms of a baseline: the settings that a registry, and repositories of a stage or of a pattern, should have.
 
 A setting that no layer names is left as it is. Layers, the lower first: preset, stage, patterns in the order of the
 file.
@@ -121,6 +121,45 @@ class RepositoryTerms:
             SettingsDocument.TAGS: self.tags,
         }
         return frozenset(document for document, value in named.items() if value)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationRule:
+    """Copies to other Regions and accounts, of all repositories or of those with a prefix."""
+
+    destinations: tuple[tuple[str, str | None], ...]  # Region, and account; None: this account
+    prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRule:
+    """A pull-through cache: repositories with the prefix are copies of another registry's."""
+
+    upstream: str  # host name
+    credentials: str | None = None  # ARN of a secret
+    role: str | None = None  # ARN, for Amazon ECR in another account
+
+
+@dataclass(frozen=True, slots=True)
+class SigningRule:
+    """ECR signs what is pushed into these repositories, whether it passes a gate or not."""
+
+    profile: str  # ARN of a signing profile
+    repositories: tuple[str, ...] = ()  # names with *; none: all
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryTerms:
+    """The settings of the registry. A setting of None, or without rules, is left as it is."""
+
+    scan_type: str | None = None  # BASIC or ENHANCED
+    replication: tuple[ReplicationRule, ...] = ()
+    allowed_regions: tuple[str, ...] | None = None  # of replication, for data residency
+    replication_from: tuple[str, ...] | None = None  # accounts
+    cache: Mapping[str, CacheRule] = field(default_factory=dict)  # by prefix
+    template_role: str | None = None  # ARN; a template needs it for KMS and for tags
+    signing: tuple[SigningRule, ...] = ()
+    account: Mapping[str, str] = field(default_factory=dict)  # by the name of the setting
 
 
 PRESETS: Mapping[str, RepositoryTerms] = {

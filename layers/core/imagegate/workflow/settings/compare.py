@@ -12,9 +12,10 @@ from imagegate.baseline.terms import RepositoryTerms, SettingsDocument, merge_al
 from imagegate.errors import ImageNotFoundError, RejectedInputError
 
 if TYPE_CHECKING:
-    from imagegate.baseline.registry import FoundRegistry, RegistryTerms
+    from imagegate.baseline.registry import FoundRegistry
     from imagegate.baseline.repository_policy import GateRegistry
     from imagegate.baseline.section import RegistryBaseline
+    from imagegate.baseline.terms import RegistryTerms
     from imagegate.policy.policy import Policy
     from imagegate.ports.settings import ChangeableSettings
 

@@ -1,7 +1,5 @@
 """The shape of approval: `none`, `required`, or a mapping."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """The shape of the limits of the audit in a policy file."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from imagegate.policy.audit_rules import AuditLimits

@@ -1,11 +1,9 @@
 """The shapes of the section `baseline`: the settings of repositories in Amazon ECR."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -100,7 +98,7 @@ class EncryptionShape(Shape):
     )
 
     @model_validator(mode="after")
-    def _has_a_use(self) -> EncryptionShape:
+    def _has_a_use(self) -> Self:
         if self.type == "AES256" and self.key:
             raise ValueError("a key goes with type: KMS")
         return self
@@ -117,7 +115,7 @@ class ExpiryShape(Shape):
     days: Days | None = Field(default=None, description="Keep those that were pushed in so many days.")
 
     @model_validator(mode="after")
-    def _has_one_limit(self) -> ExpiryShape:
+    def _has_one_limit(self) -> Self:
         if (self.count is None) == (self.days is None):
             raise ValueError("must have a count or days, and not both")
         return self

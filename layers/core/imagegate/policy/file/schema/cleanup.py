@@ -1,7 +1,5 @@
 """The shape of clean-up: rules in order, and what is kept whatever they say."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 

@@ -1,7 +1,5 @@
 """The shapes of the rules about findings and packages."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Annotated, Literal, get_args

@@ -1,7 +1,5 @@
 """The shapes of the rules about the image itself and its evidence, and of alerts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Literal
 

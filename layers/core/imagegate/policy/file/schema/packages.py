@@ -1,7 +1,5 @@
 """The shape of prohibited packages: by name and versions, or by package URL."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The shape of the policy file as a whole: stages, gates, waivers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Literal
 

@@ -1,14 +1,11 @@
 """The shapes of the part `registry` of the section `baseline`: the settings of a registry as a whole."""
 
-from __future__ import annotations
-
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from imagegate.baseline.account import SigningRule
-from imagegate.baseline.registry import CacheRule, RegistryTerms, ReplicationRule
+from imagegate.baseline.terms import CacheRule, RegistryTerms, ReplicationRule, SigningRule
 from imagegate.policy.file.schema.shape import Shape
 from imagegate.policy.file.values import Region, RoleArn, matching, pattern_schema
 
@@ -171,7 +168,7 @@ class RegistryShape(Shape):
     )
 
     @model_validator(mode="after")
-    def _stays_in_the_allowed_regions(self) -> RegistryShape:
+    def _stays_in_the_allowed_regions(self) -> Self:
         regions = {one.region for rule in self.replication for one in rule.to}
         outside = sorted(regions - set(self.allowed_regions or regions))
         if outside:

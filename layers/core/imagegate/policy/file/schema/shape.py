@@ -3,8 +3,6 @@
 The long form of a rule is `{value: …, action: …}`. Inheritance brings every rule into this form before it is validated.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import Annotated, Generic, Literal, TypeVar

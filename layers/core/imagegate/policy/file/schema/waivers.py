@@ -1,7 +1,5 @@
 """The shapes of waivers and their terms."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema

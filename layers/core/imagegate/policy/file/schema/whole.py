@@ -1,7 +1,5 @@
 """The shape of a policy file with the section `baseline`. Only files that have the section are read by it."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from imagegate.policy.file.schema.baseline import BaselineShape
