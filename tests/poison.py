@@ -130,10 +130,16 @@ def product_types() -> dict[str, Any]:
     }
 
 
+@cache
+def _fields(kind: type[Any]) -> dict[str, Any]:
+    """Return the types of the fields that the dataclass is made with."""
+    hints = get_type_hints(kind, None, product_types())
+    return {one.name: hints[one.name] for one in dataclasses.fields(kind) if one.init}
+
+
 def made(kind: type[Any], text: str, **fields: Any) -> Any:
     """Return an instance of the dataclass; `fields` are used as given."""
-    hints = get_type_hints(kind, None, product_types())
-    wanted = {one.name: hints[one.name] for one in dataclasses.fields(kind) if one.init}
+    wanted = _fields(kind)  # type: ignore[arg-type]  # a class is hashable
     if kind is ApprovalLink:  # made of checked names alone, and refuses others
         return kind(Purpose.APPROVE, filled(ReleaseId, text), CLEAN, NOW, "mailto:ann@example.com")
     if kind is ApprovalRequest:

@@ -15,6 +15,7 @@ import pkgutil
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -57,6 +58,14 @@ ROOT = Path(__file__).parents[2]
 
 def functions_of(package: ModuleType, returns: Callable[[Any], bool]) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Yield every public function of the package that returns such a type, with its annotations."""
+    for function, hints in _annotated(package):
+        if returns(hints.get("return")):
+            yield function, {name: hint for name, hint in hints.items() if name != "return"}
+
+
+@cache
+def _annotated(package: ModuleType) -> list[tuple[Any, dict[str, Any]]]:
+    functions = []
     names = {**vars(rich.console), "Table": rich.table.Table, "Text": Text}
     if package.__name__.startswith("imagegate."):
         names = {**product_types(), **names}
@@ -69,8 +78,8 @@ def functions_of(package: ModuleType, returns: Callable[[Any], bool]) -> Iterato
                 hints = get_type_hints(function, None, names)
             except NameError:
                 continue  # what is annotated by a type that only checkers see is driven by its verb
-            if returns(hints.pop("return", None)):
-                yield function, hints
+            functions.append((function, hints))
+    return functions
 
 
 def called(function: Any, hints: dict[str, Any], text: str, **more: Any) -> Any:
