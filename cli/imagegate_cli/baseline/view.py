@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from imagegate.baseline.drift import setting_word
 from imagegate.baseline.plan import Change, SettingsPlan
 from imagegate_cli.baseline.planning import Failure
 
@@ -27,7 +28,7 @@ def lines(plan: SettingsPlan) -> Iterator[str]:
 
 def _change(change: Change) -> Iterator[str]:
     if not _is_document(change.before) and not _is_document(change.after):
-        yield f"  ~ {change.setting:<{_WIDTH}} {_word(change.before)} → {_word(change.after)}"
+        yield f"  ~ {change.setting:<{_WIDTH}} {setting_word(change.before)} → {setting_word(change.after)}"
         return
     yield f"  ~ {change.setting}"
     before, after = _text(change.before), _text(change.after)
@@ -38,10 +39,6 @@ def _change(change: Change) -> Iterator[str]:
 
 def _is_document(value: Any) -> bool:
     return isinstance(value, Mapping | list)
-
-
-def _word(value: Any) -> str:
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _text(document: Any) -> list[str]:

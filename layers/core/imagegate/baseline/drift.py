@@ -107,11 +107,12 @@ def find_drift(plan: SettingsPlan) -> tuple[SettingDrift, ...]:
 
 def _text(before: Any, after: Any) -> str:
     if isinstance(before, _WORDS) and isinstance(after, _WORDS):
-        return f"is {_word(before)}, and should be {_word(after)}"
+        return f"is {setting_word(before)}, and should be {setting_word(after)}"
     return "there is none" if before is None else "differs from the baseline"
 
 
-def _word(value: Any) -> str:
+def setting_word(value: Any) -> str:
+    """Return the value of a setting as people read it: `none`, `true`."""
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from imagegate.deployment.rollback import announced_releases
@@ -50,7 +51,6 @@ class Protection:
     installed_at: datetime | None
     bases: BasesInUse
     _released: dict[str, list[Release]] = field(default_factory=dict)
-    _scanner: Scanner | None = None
 
     def check_world(self, now: datetime, server_time: datetime | None) -> None:
         """Raise `CleanupRefusedError` if the ledger is empty, the clock is off, or nobody says what Amazon EKS runs."""
@@ -69,11 +69,9 @@ class Protection:
                 " continuous scans, which tells it"
             )
 
-    @property
+    @cached_property
     def scanner(self) -> Scanner:
-        if self._scanner is None:
-            self._scanner = self.scans.scanner()
-        return self._scanner
+        return self.scans.scanner()
 
     def check_repository(self, inventory: RepositoryInventory, now: datetime) -> None:
         """Raise `CleanupRefusedError` if a clock is off, or the ledger does not know the newest image."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from imagegate.deployment.rollback import current_release
@@ -39,13 +40,10 @@ class ImagesInUse:
     faults: dict[str, str] = field(default_factory=dict)  # what could not be read, and why
     _current: dict[str, Release | None] = field(default_factory=dict)
     _tasks: RunningTasks | None = None
-    _scanner: Scanner | None = None
 
-    @property
+    @cached_property
     def scanner(self) -> Scanner:
-        if self._scanner is None:
-            self._scanner = self.scans.scanner()
-        return self._scanner
+        return self.scans.scanner()
 
     def current(self, repository: str) -> Release | None:
         """Return the release that was announced to deployers last, or None."""
