@@ -298,6 +298,7 @@ def test_an_address_that_is_none_names_the_settings(
 
 INTERRUPTED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a run in the background has it ignored
 loaded = sys.argv.pop(1)
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
