@@ -496,9 +496,8 @@ def test_a_document_is_read_unless_it_is_too_large(bucket: Any, monkeypatch: pyt
     bucket.put_object(Bucket=BUCKET, Key="sboms/a/1", Body=DOCUMENT)
     exports = S3SbomExports(BUCKET)
     assert exports.document("sboms/a/1") == DOCUMENT
-    monkeypatch.setattr("imagegate.aws.records.MAX_SBOM", len(DOCUMENT) - 1)
+    monkeypatch.setattr(sbom_document, "MAX_SBOM", len(DOCUMENT) - 1)
     with pytest.raises(SbomRefusedError, match="at most"):
         exports.document("sboms/a/1")
     with pytest.raises(RecordNotFoundError):
         exports.document("sboms/a/2")
-    assert sbom_document.MAX_SBOM == 16 * 1024 * 1024
