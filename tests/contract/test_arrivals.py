@@ -50,7 +50,8 @@ def test_the_image_of_a_scan_event_is_found_for_both_scanners(name: str, reposit
 
 @pytest.mark.parametrize("parse", [parse_arrival, parse_scan])
 @pytest.mark.parametrize(
-    "detail_type", ["ECR Replication Action", "Inspector2 Scan", "Something Else", None, 7]
+    "detail_type",
+    ["ECR Replication Action", "Inspector2 Scan", "Something Else", None, 7, ["ECR Image Scan"], {}],
 )
 def test_an_event_without_its_detail_is_refused(parse: Any, detail_type: object) -> None:
     with pytest.raises(InvalidEventError):

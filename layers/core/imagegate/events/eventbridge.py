@@ -220,7 +220,7 @@ _SCANS: dict[str, type[EcrImageScan | Inspector2Scan | EcrImageAction]] = {
 
 def parse_arrival(event: dict[str, Any]) -> Push:
     """Return how and when an image arrived. Raises `InvalidEventError`."""
-    arrived = parse(_ARRIVALS.get(event.get("detail-type", ""), EcrImageAction), event)
+    arrived = parse(_ARRIVALS.get(str(event.get("detail-type")), EcrImageAction), event)
     detail = arrived.detail
     if isinstance(arrived, EcrReplication):
         return Push(detail.image, arrived.time, arrived.detail.result, detail.image_tag, Arrival.REPLICATION)
@@ -254,7 +254,7 @@ def parse_execution(event: dict[str, Any]) -> ReleaseId:
 
 def parse_scan(event: dict[str, Any]) -> ImageRef:
     """Return the image whose scan ended, or that was deleted. Raises `InvalidEventError`."""
-    return parse(_SCANS.get(event.get("detail-type", ""), EcrImageScan), event).detail.image
+    return parse(_SCANS.get(str(event.get("detail-type")), EcrImageScan), event).detail.image
 
 
 def parse_finding(event: dict[str, Any]) -> list[ImageRef] | None:

@@ -50,7 +50,7 @@ class AwsAccount:
     def _tried(self, unread: dict[str, str], checks: Sequence[str], call: Callable[[], Any]) -> Any:
         try:
             return call()
-        except (ClientError, BotoCoreError, ImageGateError, NotImplementedError) as error:
+        except (ClientError, BotoCoreError, ImageGateError) as error:
             unread |= dict.fromkeys(checks, one_line(f"{type(error).__name__}: {error}", MESSAGE_LIMIT))
             return None
 
