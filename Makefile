@@ -85,7 +85,6 @@ ANOTHER_DAY := TEST_EXAMPLES=3 $(BIN)/python -m pytest -p tests.another_day -q -
 	--ignore tests/component/test_every_order.py
 days: setup ## The unit and component tests on other days and in other time zones
 	@TEST_DAY=2032-02-29T01:00Z TZ='<-0330>3:30' $(ANOTHER_DAY) tests/unit tests/component
-	@TEST_DAY=2028-02-29T12:00Z TZ='<+14>-14' $(ANOTHER_DAY) tests/unit
 	@TEST_DAY=2027-03-28T00:59Z TZ='CET-1CEST,M3.5.0,M10.5.0/3' $(ANOTHER_DAY) tests/unit
 
 # An emulator of AWS by other authors, which changes and deletes stacks. It pins its own version of botocore.

@@ -7,20 +7,16 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.loaders import create_loader
 
 from sandbox.settings import Settings
 
 _PATIENT = Config(read_timeout=600)  # a stack is created within its request: on a busy machine, for minutes
-_models = create_loader()  # it keeps what it read: a session would read it again
 
 
 def client(
     settings: Settings, credentials: Mapping[str, str], service: str, config: Config = _PATIENT
 ) -> Any:
-    session = botocore.session.get_session()
-    session.register_component("data_loader", _models)
-    return session.create_client(
+    return botocore.session.get_session().create_client(
         service,
         region_name=settings.region,
         endpoint_url=settings.endpoint,

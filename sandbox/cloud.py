@@ -229,6 +229,9 @@ def _configure_moto(settings: Settings) -> Callable[[], None]:
     before = dict(os.environ)
     os.environ |= _environment(settings)
     os.environ.pop("AWS_PROFILE", None)
+    from sandbox.shared_models import share_models
+
+    share_models()
     from moto.core.base_backend import BackendDict  # noqa: F401 - imports moto's settings
     from moto.moto_api._internal.models import moto_api_backend
 

@@ -1,31 +1,7 @@
-"""All sessions of botocore in one process share what they have read of its models.
-
-Tests begin with new sessions, so that none has another one's credentials; reading the models again for each took a
-third of the time.
-"""
+"""What all tests share."""
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
+from sandbox.shared_models import share_models
 
-import boto3
-import botocore.session
-from botocore.loaders import Loader, create_loader
-
-_RESOURCES = str(Path(boto3.__file__).parent / "data")
-
-
-@cache
-def _loader(data_path: str | None) -> tuple[Loader, list[str]]:
-    loader = create_loader(data_path)
-    return loader, [*loader.search_paths, _RESOURCES]
-
-
-def _shared_loader(search_path_string: str | None = None) -> Loader:
-    loader, paths = _loader(search_path_string)
-    loader.search_paths[:] = paths  # each session of boto3 adds the last one again
-    return loader
-
-
-botocore.session.create_loader = _shared_loader
+share_models()

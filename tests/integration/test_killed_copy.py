@@ -20,7 +20,7 @@ from imagegate.oci.image import ImageRef
 from imagegate.oci.manifest import Manifest
 from tests.integration.docker_registry import client_of, docker_registry, evidence, index_of, pushed
 
-KILLS = 20
+KILLS = 10
 MIB = 1024 * 1024
 
 # What the promoting process does.
