@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.e2e.gate import Gate
 
-BROKEN = "audited-117"
-REPOSITORIES = 200
+BROKEN = "audited-057"
+REPOSITORIES = 100
 _DENIED = {
     "Version": "2012-10-17",
     "Statement": [{"Sid": "Nobody", "Effect": "Deny", "Principal": "*", "Action": "ecr:DescribeImages"}],
