@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""The setting of all tests."""
 
 from __future__ import annotations
 
