@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 
 from imagegate.canonical_json import parse_timestamp
 from imagegate.policy.waiver import Waiver
-from imagegate.text import counted, list_some
+from imagegate.text import counted, list_some, shorten
 from imagegate_cli.context import now
 from imagegate_cli.decisions.parameters import Scope
 from imagegate_cli.output.screen import Text, labelled, plain_table
@@ -55,14 +55,10 @@ def waivers_of_vex(
     waivers, notes = history.waivers(image, scope.repositories, scope.digest, expires)
     requests = [waiver.as_json() for waiver in waivers]
     for request in requests:
-        request["reason"] = _shortened(request["reason"])
+        request["reason"] = shorten(request["reason"], _LONGEST_REASON)
     return VexWaivers(
         requests, [one for one in history.statements if not one.is_favourable and not one.fault], notes
     )
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
 
 
 _MORE = "It covers more blocked images. Within some minutes they are judged again, too."

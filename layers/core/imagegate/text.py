@@ -33,7 +33,12 @@ def printable(text: str, limit: int | None = None) -> str:
     if not text.isprintable() or _INVISIBLE.search(text):
         text = re.sub(r"[^\S ](?:\s*[^\S ])?", " ", text)
         text = "".join(character if _is_seen(character) else _escaped(character) for character in text)
-    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+    return text if limit is None else shorten(text, limit)
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return the text with at most so many characters: what is cut off ends in `…`."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def one_line(text: str, limit: int | None = None) -> str:

@@ -15,6 +15,7 @@ from imagegate.canonical_json import parse_timestamp, timestamp
 from imagegate.errors import CorruptContentError
 from imagegate.findings.finding import Finding, FindingKind, Package, Place, Severity
 from imagegate.gate.finding_rules import Clock, FindingRuling
+from imagegate.text import shorten
 
 SCHEMA = "imagegate.findings/v1"
 _LONGEST_LINE = (
@@ -54,7 +55,7 @@ class FindingsWriter:
         line = finding_json(finding)
         line["rulings"] = [ruling.as_json() for ruling in rulings]
         if finding.description and rulings and rulings[0].holds:
-            line["description"] = _shortened(finding.description)
+            line["description"] = shorten(finding.description, _LONGEST_DESCRIPTION)
         if clocks:
             line["clocks"] = [_clock_json(clocks[place]) for place in finding.places]
         if base_layers:
@@ -132,10 +133,6 @@ def finding_json(finding: Finding) -> dict[str, Any]:
     if finding.cvss is not None:
         line["cvss"] = finding.cvss
     return line
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_DESCRIPTION else f"{text[: _LONGEST_DESCRIPTION - 1]}…"
 
 
 def _given(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:

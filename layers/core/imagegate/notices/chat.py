@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from imagegate.text import one_line
+from imagegate.text import one_line, shorten
 
 if TYPE_CHECKING:
     from imagegate.notices.message import Message
@@ -54,7 +54,7 @@ def chat_card(message: Message) -> dict[str, Any]:
         "content": {
             "textType": "client-markdown",
             "title": one_line(_plain(message.subject), _TITLE),
-            "description": text if len(text) <= _DESCRIPTION else text[: _DESCRIPTION - 1] + "…",
+            "description": shorten(text, _DESCRIPTION),
             "nextSteps": steps[:_STEPS],
         },
         "metadata": {

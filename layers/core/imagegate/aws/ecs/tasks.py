@@ -86,13 +86,13 @@ def described(response: Mapping[str, Any], name: str, number: int) -> Sequence[M
 
     Raises `ServiceUnavailableError` if it says nothing about one, or fails for another reason: it may exist, and run.
     """
-    described: Sequence[Mapping[str, Any]] = response.get(name, ())
+    parts: Sequence[Mapping[str, Any]] = response.get(name, ())
     failures = response.get("failures", ())
     reasons = sorted({str(one.get("reason")) for one in failures} - {"MISSING"})
-    if reasons or len(described) + len(failures) < number:
+    if reasons or len(parts) + len(failures) < number:
         why = ", ".join(reasons) or "no answer"
-        raise ServiceUnavailableError(f"Amazon ECS described {len(described)} of {number} {name}: {why}")
-    return described
+        raise ServiceUnavailableError(f"Amazon ECS described {len(parts)} of {number} {name}: {why}")
+    return parts
 
 
 def _list(ecs: Any, operation: str, name: str, **arguments: Any) -> Iterator[str]:
